@@ -1,0 +1,216 @@
+"""The object graph: built from a site folder, part by part, when a command first asks for it.
+
+This is the only place that knows every adapter. Imports stand inside the properties on purpose: `tricenter --help`
+and `tricenter validate` must not pay for openstacksdk, boto3 or SQLAlchemy.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import InvalidInput, UnknownName
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from orchestrator.catalogue.store import Catalogue
+    from orchestrator.engine.inprocess import Runner
+    from orchestrator.secrets import Secret
+    from orchestrator.vault.restic import Repository
+    from orchestrator.vault.s3 import Bucket, Credential, VaultAdmin
+    from policies.site import Site, SystemRef, Vault
+
+DEFAULT_STATE = Path("/var/lib/tricenter") if os.geteuid() == 0 else Path.home() / ".local/state/tricenter"
+
+
+class App:
+    """What commands work with. Cheap to make; each part is made once, when it is first used."""
+
+    def __init__(self, site_folder: Path | None, overlay: Path | None, *, debug: bool = False) -> None:
+        self.site_folder, self.overlay, self.debug = site_folder, overlay, debug
+
+    @cached_property
+    def console(self) -> Console:
+        """Where results go: stdout. Progress goes to `progress_console`, so that output can be piped."""
+        from rich.console import Console
+
+        return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+    @cached_property
+    def progress_console(self) -> Console:
+        from rich.console import Console
+
+        return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+
+    @cached_property
+    def site(self) -> Site:
+        from policies.load import load_site
+
+        if self.site_folder is None:
+            raise InvalidInput(
+                "no site was given",
+                hint="tricenter --site DIR …, or export TRICENTER_SITE=DIR; tricenter init DIR writes a starter",
+            )
+        return load_site(self.site_folder, self.overlay)
+
+    def system(self, name: str) -> SystemRef:
+        """Return the system that TENANT/SYSTEM names. Raises UnknownName."""
+        tenant, _, system = name.partition("/")
+        if tenant not in self.site.tenants:
+            raise UnknownName("tenant", tenant, self.site.tenants)
+        for ref in self.site.systems():
+            if (ref.tenant.tenant, ref.name) == (tenant, system):
+                return ref
+        raise UnknownName(f"system of {tenant}", system, self.site.tenants[tenant].systems)
+
+    def systems(self, name: str | None) -> list[SystemRef]:
+        """Return the systems that nothing (all), TENANT or TENANT/SYSTEM names. Raises UnknownName."""
+        if name is None:
+            return list(self.site.systems())
+        if "/" in name:
+            return [self.system(name)]
+        if name not in self.site.tenants:
+            raise UnknownName("tenant", name, self.site.tenants)
+        return [ref for ref in self.site.systems() if ref.tenant.tenant == name]
+
+    # --- state
+
+    @cached_property
+    def state(self) -> Path:
+        """The folder of the catalogue, reports, caches and scratch places of this site."""
+        folder = Path(self.site.state) if self.site.state else DEFAULT_STATE / self.site.site
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @cached_property
+    def secrets_folder(self) -> Path:
+        folder = self.state / "secrets"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        from orchestrator.catalogue.store import Catalogue
+
+        url = os.environ.get("TRICENTER_DATABASE_URL") or f"sqlite:///{self.state / 'catalogue.sqlite'}"
+        catalogue = Catalogue(url)
+        catalogue.register_systems((ref.tenant.tenant, ref.name) for ref in self.site.systems())
+        return catalogue
+
+    @cached_property
+    def runner(self) -> Runner:
+        """The engine, after it has cleared up behind runs that were killed."""
+        from orchestrator.engine.inprocess import Runner
+        from orchestrator.scratch.folder import remove_scratch
+
+        runner = Runner(
+            self.catalogue,
+            {
+                "remove-scratch": remove_scratch,
+                "unlock-repository": self._unlock_repository,
+                "delete-cloud-objects": self._delete_cloud_objects,
+            },
+        )
+        for row in runner.recover():
+            self.progress_console.print(
+                f"[yellow]已清理中断的任务 cleared up after the interrupted run {row.id} ({row.flow} {row.subject})"
+            )
+        return runner
+
+    def _unlock_repository(self, centre: str, system: str) -> None:
+        self.repository(centre, self.system(system)).unlock()
+
+    def _delete_cloud_objects(self, centre: str, tenant: str, name: str) -> None:
+        from orchestrator.cloud.volumes import delete_all_named
+
+        delete_all_named(self.tenant_cloud(centre, tenant), name)
+
+    # --- centres
+
+    def secret(self, reference: str, **names: str) -> Secret:
+        """Return a secret; a relative `file:` path is relative to the site folder."""
+        from orchestrator.secrets import read_secret
+
+        kind, _, where = reference.partition(":")
+        if kind == "file" and self.site_folder and not where.startswith(("/", "~")):
+            reference = f"file:{self.site_folder / where}"
+        return read_secret(reference, **names)
+
+    def vault(self, centre: str) -> Vault:
+        """Return the vault of a centre. Raises UnknownName for a centre without one."""
+        vaults = {str(name): vault for name, vault in self.site.vaults().items()}
+        if centre not in vaults:
+            raise UnknownName("centre with a vault", centre, vaults)
+        return vaults[centre]
+
+    def bucket(self, centre: str, tenant: str) -> Bucket:
+        from orchestrator.vault.s3 import Bucket
+
+        vault = self.vault(centre)
+        return Bucket(
+            centre, vault.endpoint, vault.region, vault.bucket(tenant), self._credential(vault.credential, tenant)
+        )
+
+    def vault_admin(self, centre: str) -> VaultAdmin:
+        from orchestrator.vault.s3 import VaultAdmin
+
+        vault = self.vault(centre)
+        return VaultAdmin(centre, vault.endpoint, vault.region, self._credential(vault.admin_credential, ""))
+
+    def _credential(self, reference: str, tenant: str) -> Credential:
+        import json
+
+        from orchestrator.vault.s3 import Credential
+
+        value = self.secret(reference, tenant=tenant).reveal()
+        try:
+            parts = json.loads(value)
+            return Credential(parts["access_key"], parts["secret_key"])
+        except (ValueError, KeyError, TypeError):
+            raise InvalidInput(
+                f"{reference}: want JSON with access_key and secret_key", hint="write the credential anew"
+            ) from None
+
+    def repository(self, centre: str, ref: SystemRef) -> Repository:
+        """Return the restic repository of a system at a centre."""
+        from orchestrator.vault.restic import Repository
+
+        vault, tenant = self.vault(centre), ref.tenant.tenant
+        return Repository(
+            centre,
+            vault.endpoint,
+            vault.region,
+            vault.bucket(tenant),
+            ref.name,
+            self._credential(vault.credential, tenant),
+            self.secret(self.site.repository_password, tenant=tenant),
+            cache=self.state / "cache" / "restic",
+        )
+
+    @cache  # noqa: B019  # an App lives as long as its command
+    def cloud(self, centre: str) -> Any:
+        """Return the admin's connection to the cloud of a centre, made once."""
+        return self.new_cloud(centre)
+
+    def new_cloud(self, centre: str, **overrides: Any) -> Any:
+        """Return a new connection to the cloud of a centre: one thread each, as the SDK's are not to be shared."""
+        from orchestrator.cloud.connection import connect
+
+        clouds = {str(name): cloud for name, cloud in self.site.clouds().items()}
+        if centre not in clouds:
+            raise UnknownName("centre with a cloud", centre, clouds)
+        return connect(clouds[centre].name, config_file=self.clouds_file, **overrides)
+
+    def tenant_cloud(self, centre: str, tenant: str) -> Any:
+        """Return a connection that acts inside a tenant's project by its application credential."""
+        from orchestrator.tenants.credentials import connect_as_tenant
+
+        return connect_as_tenant(self, centre, tenant)
+
+    @property
+    def clouds_file(self) -> Path | None:
+        return Path(self.site.clouds_file) if self.site.clouds_file else None
