@@ -14,7 +14,7 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["policies*", "orchestrator*", "drills*", "exporters*"]),
     package_data={
-        "policies": ["defaults/**/*.yaml"],
+        "policies": ["defaults/**/*.yaml", "starter/**/*.yaml"],
         "orchestrator.lab": ["*.lock", "plugin/**/*"],
         "drills.report": ["*.html.j2"],
     },
@@ -37,6 +37,7 @@ setup(
         "test": [
             "hypothesis>=6.120,<7",
             "import-linter>=2.3,<3",
+            "jsonschema>=4.23,<5",
             "mypy>=1.14,<3",
             "pytest>=8.3,<10",
             "pytest-timeout>=2.3,<3",

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 DEFAULT_STATE = Path("/var/lib/tricenter") if os.geteuid() == 0 else Path.home() / ".local/state/tricenter"
 
+#: Tables in a log or a pipe are laid out for this many columns.
+PIPED_WIDTH = 132
+
 
 class App:
     """What commands work with. Cheap to make; each part is made once, when it is first used."""
@@ -38,13 +41,13 @@ class App:
         """Where results go: stdout. Progress goes to `progress_console`, so that output can be piped."""
         from rich.console import Console
 
-        return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        return Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 
     @cached_property
     def progress_console(self) -> Console:
         from rich.console import Console
 
-        return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+        return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else PIPED_WIDTH)
 
     @cached_property
     def site(self) -> Site:
@@ -111,7 +114,6 @@ class App:
             self.catalogue,
             {
                 "remove-scratch": remove_scratch,
-                "unlock-repository": self._unlock_repository,
                 "delete-cloud-objects": self._delete_cloud_objects,
             },
         )
@@ -120,9 +122,6 @@ class App:
                 f"[yellow]已清理中断的任务 cleared up after the interrupted run {row.id} ({row.flow} {row.subject})"
             )
         return runner
-
-    def _unlock_repository(self, centre: str, system: str) -> None:
-        self.repository(centre, self.system(system)).unlock()
 
     def _delete_cloud_objects(self, centre: str, tenant: str, name: str) -> None:
         from orchestrator.cloud.volumes import delete_all_named
@@ -207,9 +206,9 @@ class App:
 
     def tenant_cloud(self, centre: str, tenant: str) -> Any:
         """Return a connection that acts inside a tenant's project by its application credential."""
-        from orchestrator.tenants.credentials import connect_as_tenant
+        from orchestrator.cloud.credentials import connect_tenant
 
-        return connect_as_tenant(self, centre, tenant)
+        return connect_tenant(self.secrets_folder, tenant, centre)
 
     @property
     def clouds_file(self) -> Path | None:

@@ -15,11 +15,12 @@ import signal
 import subprocess
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
 
 from orchestrator.errors import InvalidInput, ProcessFailed, ProcessTimeout
 
@@ -28,6 +29,12 @@ STDERR_LINES_KEPT = 40
 GRACE_SECONDS = 10.0
 
 Line = Callable[[str], None]
+
+#: Children that work for us now, so that one interruption can stop those of every thread.
+_living: weakref.WeakSet[Child] = weakref.WeakSet()
+
+#: Servers that outlive us; kept because a Popen that is thrown away complains that its child still runs.
+_servers: list[subprocess.Popen[bytes]] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +95,7 @@ class Child:
         )
         self._reader = threading.Thread(target=self._read_stderr, daemon=True)
         self._reader.start()
+        _living.add(self)
 
     def _read_stderr(self) -> None:
         assert self._popen.stderr is not None
@@ -112,13 +120,21 @@ class Child:
 
     def lines(self) -> Iterator[str]:
         """Yield stdout line by line, without line ends, until the child closes it."""
-        assert self._popen.stdout is not None
-        for raw in self._popen.stdout:
+        for raw in self.stdout:
             yield raw.decode("utf-8", "replace").rstrip("\n")
 
-    def read(self) -> bytes:
+    @property
+    def stdout(self) -> IO[bytes]:
+        """The child's output, to be read here or handed to another child."""
         assert self._popen.stdout is not None
-        return self._popen.stdout.read()
+        return self._popen.stdout
+
+    def read(self, size: int = -1) -> bytes:
+        return self.stdout.read(size)
+
+    def close_stdout(self) -> None:
+        """Let go of our end of the output after another child got it: else its early end would not be noticed."""
+        self.stdout.close()
 
     def wait(self, seconds: float) -> int:
         """Return the exit code. Raises ProcessTimeout, with the child stopped, after `seconds`."""
@@ -153,6 +169,12 @@ class Child:
         for stream in (self._popen.stdout, self._popen.stderr):
             if stream:
                 stream.close()
+
+
+def stop_children() -> None:
+    """Stop every child of every thread. Their owners see them end badly."""
+    for child in list(_living):
+        child.stop()
 
 
 def run(
@@ -221,7 +243,13 @@ def spawn(
             extra_groups=[] if user else None,
             start_new_session=True,
         )
+    _servers.append(child)
     return child.pid
+
+
+def become(argv: Sequence[str], env: Mapping[str, str]) -> NoReturn:
+    """Put a program in the place of this one, on the same terminal. Returns never."""
+    os.execvpe(argv[0], list(argv), environment(env))  # noqa: S606
 
 
 def started_at(pid: int) -> int | None:
@@ -238,7 +266,7 @@ def started_at(pid: int) -> int | None:
 
 
 def end_session(pid: int, started: int, *, grace_seconds: float = GRACE_SECONDS) -> None:
-    """End the session that `spawn` started: SIGTERM, then SIGKILL. A pid used by another process since is left alone."""
+    """End the session that `spawn` started: SIGTERM, then SIGKILL. A pid that another process has now is left alone."""
     for number, patience in ((signal.SIGTERM, grace_seconds), (signal.SIGKILL, GRACE_SECONDS)):
         if started_at(pid) != started:
             return

@@ -11,14 +11,16 @@ from pydantic import Field
 from policies.plan import Plan
 from policies.tenant import System, Tenant
 from policies.tiers import CentreName, CopyRule, Tier
-from policies.values import Model, Name, SecretRef, Text
+from policies.values import LongName, Model, Name, SecretRef, Text, Words
 
 EARTH_RADIUS_KM = 6371.0
+ENDPOINT_PATTERN = r"^https?://[^/\s@]+$"
+BUCKET_PREFIX_PATTERN = r"^[a-z0-9][a-z0-9-]{0,20}$"
 
 
 class Location(Model):
-    latitude: float = Field(ge=-90, le=90)
-    longitude: float = Field(ge=-180, le=180)
+    latitude: float = Field(ge=-90, le=90, description="degrees, north is positive")
+    longitude: float = Field(ge=-180, le=180, description="degrees, east is positive")
 
     def distance_km(self, other: Location) -> float:
         """Return the great-circle distance (haversine on a sphere of 6371 km)."""
@@ -31,9 +33,11 @@ class Location(Model):
 class Vault(Model):
     """The S3 store of a centre. One bucket and one credential per tenant."""
 
-    endpoint: str = Field(pattern=r"^https?://[^/]+$")
-    region: str = "us-east-1"
-    bucket_prefix: str = Field("dr-", pattern=r"^[a-z0-9][a-z0-9-]{0,20}$")
+    endpoint: str = Field(pattern=ENDPOINT_PATTERN, description="URL of the S3 store without a path")
+    region: Words = "us-east-1"
+    bucket_prefix: str = Field(
+        "dr-", pattern=BUCKET_PREFIX_PATTERN, description="a tenant's bucket is this and its name"
+    )
     credential: SecretRef = Field(
         description="JSON {access_key, secret_key} that writes one tenant's bucket; {tenant} stands for its name"
     )
@@ -46,8 +50,8 @@ class Vault(Model):
 class Cloud(Model):
     """The OpenStack cloud of a centre: an entry of clouds.yaml."""
 
-    name: str
-    external_network: str | None = Field(None, description="the network that tenants' routers have their gateway on")
+    name: Words = Field(description="entry of clouds.yaml")
+    external_network: Words | None = Field(None, description="the network that tenants' routers have their gateway on")
 
 
 class Centre(Model):
@@ -82,21 +86,26 @@ class SystemRef(NamedTuple):
         return self.tier.copies
 
 
-class Site(Model):
-    """The whole site. Built by `policies.load.load_site`, which also checks that its parts fit together."""
+class SiteFile(Model):
+    """What site.yaml holds: the site without its tiers, tenants and plans, which have files of their own."""
 
     site: Name
     title: Text
     centres: Annotated[dict[CentreName, Centre], Field(min_length=3)]
-    zones: dict[Name, NetworkZone] = {}
-    clouds_file: str | None = Field(None, description="clouds.yaml; the usual places when it is not given")
+    zones: dict[Name, NetworkZone] = Field(default_factory=dict)
+    clouds_file: Words | None = Field(None, description="clouds.yaml; the usual places when it is not given")
     repository_password: SecretRef = Field(
         description="the password of a tenant's repositories; {tenant} stands for its name"
     )
-    state: str | None = Field(None, description="folder of the catalogue, reports and scratch places")
-    tiers: dict[Name, Tier] = {}
-    tenants: dict[Name, Tenant] = {}
-    plans: dict[Name, Plan] = {}
+    state: Words | None = Field(None, description="folder of the catalogue, reports and scratch places")
+
+
+class Site(SiteFile):
+    """The whole site. Built by `policies.load.load_site`, which also checks that its parts fit together."""
+
+    tiers: dict[Name, Tier] = Field(default_factory=dict)
+    tenants: dict[Name, Tenant] = Field(default_factory=dict)
+    plans: dict[LongName, Plan] = Field(default_factory=dict)
 
     def systems(self) -> Iterator[SystemRef]:
         """Yield every system, tenants and systems in their order of names."""
@@ -106,11 +115,7 @@ class Site(Model):
 
     def vaults(self) -> dict[CentreName, Vault]:
         """Return the vaults, nearest centre first."""
-        return {
-            name: vault
-            for name in ("same-city", "provincial")
-            if (vault := self.centres[name].vault) is not None
-        }
+        return {name: vault for name in ("same-city", "provincial") if (vault := self.centres[name].vault) is not None}
 
     def clouds(self) -> dict[CentreName, Cloud]:
         """Return the clouds, production first."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from policies.values import Model, Name, SecretRef, Text
+from policies.values import Misfit, MisfitError, Model, Name, SecretRef, Text, Whole, Words
+
+PORTS_PATTERN = r"^\d{1,5}(-\d{1,5})?$"
+ABSOLUTE_PATTERN = r"^/"
 
 
 def _quota(value: Any) -> Any:
@@ -16,7 +19,15 @@ def _quota(value: Any) -> Any:
 
 #: A quota is a number or `unlimited` (-1 on the wire). One that is not named is left as the cloud has it: unset,
 #: zero and unlimited are three things.
-Amount = Annotated[int, BeforeValidator(_quota), Field(ge=-1)] | None
+Amount = (
+    Annotated[
+        Whole,
+        Field(ge=-1),
+        BeforeValidator(_quota),
+        WithJsonSchema({"anyOf": [{"type": "integer", "minimum": -1}, {"const": "unlimited"}]}),
+    ]
+    | None
+)
 
 
 class ComputeQuota(Model):
@@ -55,35 +66,52 @@ class Quota(Model):
 class Member(Model):
     """A person of the bureau with an account in the tenant's domain."""
 
-    name: str
+    name: Words
     role: Literal["member", "reader", "manager"] = "member"
     email: str | None = None
+
+
+def _single_port(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+#: A port or a range of ports. YAML reads 443 as a number, which is meant as well.
+Ports = Annotated[
+    str,
+    Field(pattern=PORTS_PATTERN),
+    BeforeValidator(_single_port),
+    WithJsonSchema({"anyOf": [{"type": "string", "pattern": PORTS_PATTERN}, {"type": "integer"}]}),
+]
 
 
 class Network(Model):
     """One network with its subnet, and a router of the tenant that serves it."""
 
     zone: Name
-    cidr: IPv4Network
-    dns: tuple[IPv4Address, ...] = ()
+    cidr: IPv4Network = Field(description="10.20.1.0/24; no two networks of the site share an address")
+    dns: tuple[IPv4Address, ...] = Field((), description="name servers handed to the servers of this network")
 
 
 class SecurityRule(Model):
-    """One rule: who may reach which ports. `ports` is 443 or 8000-8080; nothing means all."""
+    """One rule: who may reach which ports."""
 
     direction: Literal["ingress", "egress"] = "ingress"
     protocol: Literal["tcp", "udp", "icmp"] | None = None
-    ports: str | None = Field(None, pattern=r"^\d{1,5}(-\d{1,5})?$")
-    remote: IPv4Network | None = None
+    ports: Ports | None = Field(None, description="443 or 8000-8080; nothing means all")
+    remote: IPv4Network | None = Field(None, description="the network at the other end; nothing means anyone")
 
     @model_validator(mode="after")
     def _ports_need_a_protocol(self) -> Self:
-        if self.ports:
+        if self.port_range:
+            low, high = self.port_range
+            misfits = []
             if self.protocol not in ("tcp", "udp"):
-                raise ValueError("ports need protocol tcp or udp")
-            low, high = self.port_range or (0, 0)
+                got = f"ports with protocol {self.protocol or 'any'}"
+                misfits.append(Misfit(("ports",), got, "protocol tcp or udp"))
             if not 1 <= low <= high <= 65535:
-                raise ValueError("ports go from 1 to 65535, the lower one first")
+                misfits.append(Misfit(("ports",), f"{self.ports}", "ports from 1 to 65535, the lower one first"))
+            if misfits:
+                raise MisfitError(misfits)
         return self
 
     @property
@@ -103,18 +131,18 @@ class PathSource(Model):
     """A folder tree, read where it stands."""
 
     kind: Literal["path"]
-    path: str
-    exclude: tuple[str, ...] = ()
+    path: str = Field(pattern=ABSOLUTE_PATTERN, description="absolute path on the host that runs the backup")
+    exclude: tuple[Words, ...] = Field((), description="patterns of restic's --exclude")
 
 
 class PostgresqlSource(Model):
     """A database, dumped in one transaction and streamed into the vault."""
 
     kind: Literal["postgresql"]
-    host: str
-    port: int = Field(5432, ge=1, le=65535)
-    database: str
-    user: str
+    host: Words
+    port: Whole = Field(5432, ge=1, le=65535)
+    database: Words
+    user: Words
     password: SecretRef
 
 
@@ -122,7 +150,7 @@ class VolumeSource(Model):
     """A Cinder volume of the tenant's project, read from a snapshot through the image service."""
 
     kind: Literal["volume"]
-    volume: str = Field(description="name of the volume in the tenant's project at production")
+    volume: Words = Field(description="name of the volume in the tenant's project at production")
 
 
 Source = Annotated[PathSource | PostgresqlSource | VolumeSource, Field(discriminator="kind")]
@@ -132,8 +160,8 @@ class System(Model):
     """One application of a tenant. Its sources share one recovery point."""
 
     title: Text
-    tier: Name
-    sources: dict[Name, Source] = Field(min_length=1)
+    tier: Name = Field(description="a tier of this site")
+    sources: dict[Name, Source] = Field(min_length=1, description="what the system is made of, by name")
 
 
 class Tenant(Model):
@@ -141,12 +169,12 @@ class Tenant(Model):
 
     tenant: Name
     title: Text
-    unit_code: str = Field(description="统一社会信用代码 or the city's own code of the unit")
-    mlps_level: int = Field(ge=1, le=4, description="等保 level that the bureau's systems are graded at")
-    contact: str
+    unit_code: Words = Field(description="统一社会信用代码 or the city's own code of the unit")
+    mlps_level: Whole = Field(ge=1, le=4, description="等保 level that the bureau's systems are graded at")
+    contact: Words = Field(description="person and telephone that answer for the bureau's systems")
     secret: Literal[False] = Field(False, description="涉密 systems belong to 政务内网 and are refused here")
     quota: Quota = Quota()
-    members: dict[Name, Member] = {}
-    networks: dict[Name, Network] = {}
-    security_groups: dict[Name, SecurityGroup] = {}
+    members: dict[Name, Member] = Field(default_factory=dict)
+    networks: dict[Name, Network] = Field(default_factory=dict)
+    security_groups: dict[Name, SecurityGroup] = Field(default_factory=dict)
     systems: dict[Name, System] = Field(min_length=1)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from policies.values import Duration, Model, Name, Text
+from policies.values import Duration, Misfit, MisfitError, Model, Name, Span, Text, Whole, format_duration
 
 CentreName = Literal["production", "same-city", "provincial"]
 
@@ -14,22 +16,24 @@ CentreName = Literal["production", "same-city", "provincial"]
 class Retention(Model):
     """How long recovery points stay at one centre. A far centre keeps at least what the nearer one keeps."""
 
-    keep_within: Duration
-    lock: Duration = Field(description="object lock (compliance mode) from upload; the vault refuses deletion until then")
+    keep_within: Span = Field(description="age up to which recovery points are kept")
+    lock: Duration = Field(
+        description="object lock (compliance mode) from upload: the vault refuses deletion until then; 0s is no lock"
+    )
 
 
 class CopyRule(Model):
     """What a tier demands of one centre: the objectives there, and how long its points are kept."""
 
-    rpo: Duration
-    rto: Duration
+    rpo: Span = Field(description="recovery point objective: how much work, counted in time, may be lost")
+    rto: Span = Field(description="recovery time objective: from the outage's start to the last proof that passed")
     retention: Retention
 
 
 class DrillRule(Model):
     """How often a plan of this tier must have been drilled."""
 
-    every: Duration
+    every: Span = Field(description="a plan not drilled for longer than this is overdue")
 
 
 class Tier(Model):
@@ -37,21 +41,59 @@ class Tier(Model):
 
     tier: Name
     title: Text
-    backup_every: Duration
-    copies: dict[CentreName, CopyRule]
+    backup_every: Span = Field(description="time from the start of one backup to the start of the next")
+    copies: dict[CentreName, CopyRule] = Field(
+        min_length=1, description="the centres that hold a copy: same-city, provincial"
+    )
     drill: DrillRule
-    gbt20988_level: int = Field(ge=1, le=6, description="the GB/T 20988 level aimed at; reaching it takes all seven elements")
+    gbt20988_level: Whole = Field(
+        ge=1, le=6, description="the GB/T 20988 level aimed at; reaching it takes all seven elements"
+    )
 
     @model_validator(mode="after")
     def _objectives_can_be_met(self) -> Self:
-        if not self.copies:
-            raise ValueError("a tier needs a copy at one centre at least")
-        if "production" in self.copies:
-            raise ValueError("a copy beside the original protects nothing: same-city or provincial")
-        for centre, copy in self.copies.items():
-            if self.backup_every > copy.rpo:
-                raise ValueError(f"backup_every is longer than the RPO at {centre}, which could then never be met")
-        near, far = self.copies.get("same-city"), self.copies.get("provincial")
-        if near and far and far.retention.keep_within < near.retention.keep_within:
-            raise ValueError("the provincial centre must keep points at least as long as the same-city centre")
+        if misfits := list(objective_misfits(self.backup_every, self.copies)):
+            raise MisfitError(misfits)
         return self
+
+
+def objective_misfits(backup_every: timedelta | None, copies: Mapping[CentreName, CopyRule]) -> Iterator[Misfit]:
+    """Yield what could never be kept, or protects nothing. `backup_every` is None when it is not known."""
+    for centre, copy in copies.items():
+        rpo, keep = (format_duration(each.total_seconds()) for each in (copy.rpo, copy.retention.keep_within))
+        if centre == "production":
+            yield Misfit(
+                ("copies", centre),
+                "production",
+                "same-city or provincial",
+                "a copy beside the original protects nothing",
+            )
+        if backup_every is not None and backup_every >= copy.rpo:
+            yield Misfit(
+                ("backup_every",),
+                format_duration(backup_every.total_seconds()),
+                f"less than {rpo}, the RPO at {centre}",
+                "a backup takes time and then travels: leave room below the RPO",
+            )
+        if copy.retention.keep_within < copy.rpo:
+            yield Misfit(
+                ("copies", centre, "retention", "keep_within"),
+                keep,
+                f"at least {rpo}, the RPO there",
+                "the newest point would expire before it may be replaced",
+            )
+        if copy.retention.lock > copy.retention.keep_within:
+            yield Misfit(
+                ("copies", centre, "retention", "lock"),
+                format_duration(copy.retention.lock.total_seconds()),
+                f"at most {keep}, the keep_within beside it",
+                "the vault would refuse to delete points that have expired",
+            )
+    near, far = copies.get("same-city"), copies.get("provincial")
+    if near and far and far.retention.keep_within < near.retention.keep_within:
+        yield Misfit(
+            ("copies", "provincial", "retention", "keep_within"),
+            format_duration(far.retention.keep_within.total_seconds()),
+            f"at least {format_duration(near.retention.keep_within.total_seconds())}, what same-city keeps",
+            "the provincial centre keeps at least what the same-city centre keeps",
+        )

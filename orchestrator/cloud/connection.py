@@ -1,48 +1,128 @@
-"""Connections to OpenStack clouds, with a deadline on every request. Only this package imports openstack."""
+"""Connections to OpenStack clouds: a deadline on every request, and a count of those that write.
+
+Only this package imports openstack. A connection belongs to one thread: the SDK's are not to be shared.
+"""
 
 from __future__ import annotations
 
+import logging
+import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import openstack
-from keystoneauth1 import exceptions as keystone_errors
-from openstack import exceptions as sdk_errors
+from keystoneauth1 import session as keystone_session
+from keystoneauth1.identity.v3 import Password
+from openstack.config import OpenStackConfig
 
-from orchestrator.errors import CredentialRefused, InvalidInput, Unreachable
+from orchestrator.cloud.faults import RETRY_SECONDS, SDK_ERRORS, explain, explained, repeat
+from orchestrator.errors import InvalidInput, UnknownName
 
-REQUEST_SECONDS = 60
-CONNECT_RETRIES = 2
+REQUEST_SECONDS = 60.0
+CONNECT_SECONDS = 5.0
+
+#: For how long a login is tried again: a centre that is down must be reported in seconds.
+LOGIN_SECONDS = 4.0
+
+#: Its debug lines hold the bodies of requests, and with them passwords and secrets.
+logging.getLogger("keystoneauth").setLevel(logging.INFO)
+
+READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def connect(cloud: str, *, config_file: Path | None = None, **overrides: Any) -> openstack.connection.Connection:
+class Connection(openstack.connection.Connection):  # type: ignore[misc]  # the SDK has no type hints that mypy may follow here
+    """An SDK connection that knows the name of its cloud and counts its writes. See `writes`."""
+
+    tricenter_cloud: str
+    tricenter_wire: _Wire
+
+
+class _Wire(keystone_session.TCPKeepAliveAdapter):  # type: ignore[misc]  # as above
+    """The way of every HTTP request: gives up connecting early, and counts what is not only read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes = 0
+        self._lock = threading.Lock()
+
+    def send(self, request: Any, **kwargs: Any) -> Any:
+        if request.method not in READING_METHODS and not request.url.endswith("/auth/tokens"):
+            with self._lock:
+                self.writes += 1
+        kwargs["timeout"] = (CONNECT_SECONDS, REQUEST_SECONDS)
+        return super().send(request, **kwargs)
+
+
+def connect(
+    cloud: str, *, config_file: Path | None = None, login_seconds: float = LOGIN_SECONDS, **overrides: Any
+) -> Connection:
     """Return a connection that has logged in to the clouds.yaml entry `cloud`.
 
-    Raises InvalidInput (no such entry), CredentialRefused (login refused) or Unreachable.
+    Raises UnknownName or InvalidInput (no such entry, or not usable), CredentialRefused (login refused) or
+    Unreachable, which takes a few seconds when nothing listens there and `login_seconds` + 5 s when packets are lost.
     """
-    files = [str(config_file)] if config_file else None
+    if config_file is not None and not config_file.is_file():
+        raise InvalidInput(f"there is no clouds.yaml at {config_file}", hint="see `clouds_file` in site.yaml")
     try:
-        region = openstack.config.OpenStackConfig(config_files=files).get_one(
-            cloud, api_timeout=REQUEST_SECONDS, connect_retries=CONNECT_RETRIES, app_name="tricenter", **overrides
+        config = OpenStackConfig(
+            config_files=[str(config_file)] if config_file else None, load_envvars=config_file is None
         )
-        connection = openstack.connection.Connection(config=region)
-        connection.authorize()
-    except sdk_errors.ConfigException as error:
-        raise InvalidInput(f"cloud {cloud!r}: {error}", hint=f"look at {config_file or 'clouds.yaml'}") from error
-    except (sdk_errors.SDKException, keystone_errors.ClientException) as error:
-        raise _explain(cloud, error) from error
+        if cloud not in config.get_cloud_names():
+            raise UnknownName("cloud in clouds.yaml", cloud, config.get_cloud_names())
+        region = config.get_one(cloud, api_timeout=REQUEST_SECONDS, app_name="tricenter", **overrides)
+        connection = Connection(config=region)
+    except SDK_ERRORS as error:
+        raise explain(cloud, error) from error
+    return _logged_in(connection, cloud, login_seconds)
+
+
+class Login(NamedTuple):
+    """A user's way into one project."""
+
+    user_id: str
+    password: str
+    project_id: str
+
+    def __repr__(self) -> str:
+        return f"Login(user_id={self.user_id!r}, project_id={self.project_id!r})"
+
+
+def connect_as(connection: Connection, login: Login, *, login_seconds: float = RETRY_SECONDS) -> Connection:
+    """Return a connection to the same cloud as another user. Raises as `connect` does."""
+    region, cloud = connection.config, connection.tricenter_cloud
+    verify, certificate = region.get_requests_verify_args()
+    auth = Password(
+        auth_url=region.auth["auth_url"],
+        user_id=login.user_id,
+        password=login.password,
+        project_id=login.project_id,
+    )
+    session = keystone_session.Session(auth=auth, verify=verify, cert=certificate, timeout=REQUEST_SECONDS)
+    other = Connection(
+        session=session, region_name=region.region_name, interface=region.config.get("interface") or "public"
+    )
+    return _logged_in(other, cloud, login_seconds)
+
+
+def _logged_in(connection: Connection, cloud: str, login_seconds: float) -> Connection:
+    connection.tricenter_cloud, connection.tricenter_wire = cloud, _Wire()
+    for scheme in ("http://", "https://"):
+        connection.session.mount(scheme, connection.tricenter_wire)
+    with explained(cloud, "log in"):
+        repeat(connection.session.get_token, deadline_seconds=login_seconds)
     return connection
 
 
-def _explain(cloud: str, error: Exception) -> Exception:
-    if getattr(error, "http_status", None) == 401 or isinstance(error, keystone_errors.Unauthorized):
-        return CredentialRefused(
-            f"cloud {cloud!r} refused the login", hint="check the user and password of this entry in clouds.yaml"
-        )
-    if "401" in str(error):
-        return CredentialRefused(
-            f"cloud {cloud!r} refused the login", hint="check the user and password of this entry in clouds.yaml"
-        )
-    return Unreachable(
-        f"cloud {cloud!r} does not answer: {error}", hint="is the centre up? for the lab: tricenter lab status"
-    )
+def writes(connection: Connection) -> int:
+    """Return how many requests that may change something were sent so far; logging in is none."""
+    return connection.tricenter_wire.writes
+
+
+def disconnect(connection: Connection) -> None:
+    """Close the sockets. The connection opens new ones when it is used again."""
+    connection.tricenter_wire.close()
+
+
+def cloud_name(connection: Connection) -> str:
+    """Return the clouds.yaml name of the cloud, for messages."""
+    return connection.tricenter_cloud

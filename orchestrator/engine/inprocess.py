@@ -15,6 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 from orchestrator.catalogue.records import Outcome, RunRow, RunState
 from orchestrator.catalogue.store import Catalogue
 from orchestrator.engine.port import Actions, Flow
+from orchestrator.errors import Interrupted
 from orchestrator.process import started_at
 
 P = ParamSpec("P")
@@ -42,7 +43,7 @@ class InProcessRun:
         attempt = self._catalogue.start_attempt(self._id, name)
         try:
             result = act(*args, **kwargs)
-        except KeyboardInterrupt as error:
+        except (KeyboardInterrupt, Interrupted) as error:
             self._catalogue.end_attempt(attempt, Outcome.INTERRUPTED, error=error)
             raise
         except Exception as error:
@@ -67,7 +68,7 @@ class Runner:
         self._catalogue.start_run(_row(run.id, name, subject))
         try:
             result = flow(run, *args, **kwargs)
-        except KeyboardInterrupt as error:
+        except (KeyboardInterrupt, Interrupted) as error:
             self._end(run.id, RunState.INTERRUPTED, error)
             raise
         except Exception as error:
@@ -92,9 +93,10 @@ class Runner:
         for cleanup, action, arguments in self._catalogue.open_cleanups(run_id):
             try:
                 self._actions[action](**arguments)
-            except Exception:
+            except Exception as failure:  # noqa: BLE001
                 # Left open in the catalogue: a thing that cannot be taken away now must not hide how the run ended.
-                log.exception("clean-up %s of run %s failed", action, run_id)
+                log.warning("clean-up %s of run %s failed: %s", action, run_id, failure)
+                log.debug("its traceback", exc_info=True)
             else:
                 self._catalogue.close_cleanup(cleanup)
         self._catalogue.end_run(run_id, state, error)

@@ -1,0 +1,54 @@
+# 每个目标都会先装好自己需要的东西 · Every target first installs what it needs.
+SHELL := /bin/bash
+VENV  := .venv
+BIN   := $(VENV)/bin
+
+.PHONY: demo demo-down test unit integration check format bench docs clean
+
+## demo: 三中心实验室上跑完主流程 the main job end to end on three real centres
+demo: $(VENV)/.installed
+	@PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/demo.sh
+
+## demo-down: 停掉实验室与指标服务 stop the lab and the metrics server
+demo-down: $(VENV)/.installed
+	$(BIN)/tricenter lab down
+
+## test: 全部测试，单元测试在前 all tests, unit tests first
+test: unit integration
+
+unit: $(VENV)/.installed
+	$(BIN)/python -m pytest tests/unit
+
+integration: $(VENV)/.installed
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest tests/integration
+
+## check: 静态检查 lint, types, import rules
+check: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+## bench: 与 restic copy、rclone 同场对比 measured against restic copy and rclone in the same run
+bench: $(VENV)/.installed
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.bench.replicate
+
+## docs: 由代码生成的文档 the documents that are made from the code
+docs: $(VENV)/.installed
+	$(BIN)/python -m exporters.metrics > docs/metrics.md
+
+# Debian's python3 has no ensurepip of its own; the package that brings it is the only thing that a venv lacks.
+$(VENV)/.installed: setup.py
+	@python3 -c 'import ensurepip' 2>/dev/null || \
+	  (echo "== apt: python3-venv" && apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv)
+	@echo "== Python packages into $(VENV)"
+	python3 -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[postgres,lab,test]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,154 @@
+"""Probes: what proves that a system was recovered. Each looks at the restored data and says what it found, as a value.
+
+A probe that finds something else than it expects does not raise: a failed probe is a finding of the drill, like a
+passed one. What it expects was written down when the data was backed up, or stands in the plan.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, assert_never
+
+import psycopg
+
+from orchestrator.backups.document import PointDocument
+from orchestrator.backups.sources.path import compare_manifests, hash_tree, manifest_from_facts
+from orchestrator.backups.sources.postgresql import Server, connect, fingerprint_tables
+from policies.plan import FingerprintProbe, ImageProbe, ManifestProbe, Probe, SqlProbe
+
+SHOWN_DIFFERENCES = 20
+QUERY_SECONDS = 300
+CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """What one probe expected and found. `detail` holds the first differences, a line each, at most twenty."""
+
+    name: str
+    passed: bool
+    expected: str
+    got: str
+    detail: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """Where the sources of a system stand after a restore: trees and images as paths, databases as servers."""
+
+    places: Mapping[str, Path | Server]
+
+    def path(self, source: str) -> Path:
+        place = self.places[source]
+        assert isinstance(place, Path)
+        return place
+
+    def database(self, source: str) -> Server:
+        place = self.places[source]
+        assert isinstance(place, Server)
+        return place
+
+
+def probe(each: Probe, document: PointDocument, restored: Restored) -> ProbeResult:
+    """Run one probe on restored data. Raises only when the data cannot be looked at."""
+    match each:
+        case ManifestProbe():
+            return probe_manifest(each.source, document.proof(each.source).facts, restored.path(each.source))
+        case FingerprintProbe():
+            return probe_fingerprint(each.source, document.proof(each.source).facts, restored.database(each.source))
+        case SqlProbe():
+            return probe_sql(each, restored.database(each.source))
+        case ImageProbe():
+            return probe_image(each.source, document.proof(each.source).facts, restored.path(each.source))
+        case _:
+            assert_never(each)
+
+
+def probe_manifest(source: str, facts: Mapping[str, Any], folder: Path) -> ProbeResult:
+    """Compare every file below `folder`, by size and SHA-256, with the manifest that was taken before the backup."""
+    want = manifest_from_facts(facts)
+    got = hash_tree(folder)
+    differences = compare_manifests(want, got)
+    moving = sum(not state.settled for state in want.values())
+    note = [f"{moving} files changed during the backup and prove nothing"] if moving else []
+    return ProbeResult(
+        f"manifest:{source}",
+        not differences,
+        f"{len(want) - moving} files, {sum(state.size for state in want.values() if state.settled)} bytes",
+        f"{len(got)} files, {len(differences)} differences",
+        (*_first(differences), *note),
+    )
+
+
+def probe_fingerprint(source: str, facts: Mapping[str, Any], server: Server) -> ProbeResult:
+    """Compare rows and digest of every table with what the dump's own transaction saw."""
+    want: Mapping[str, Mapping[str, Any]] = facts["tables"]
+    with connect(server) as connection:
+        got = fingerprint_tables(connection)
+    differences = list(compare_tables(want, got))
+    return ProbeResult(
+        f"fingerprint:{source}",
+        not differences,
+        _tables(want),
+        f"{_tables(got)}, {len(differences)} differences",
+        _first(differences),
+    )
+
+
+def compare_tables(want: Mapping[str, Mapping[str, Any]], got: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield every difference as a line: missing, surplus, other rows, other content."""
+    for table in sorted(want.keys() | got.keys()):
+        if table not in got:
+            yield f"missing {table}"
+        elif table not in want:
+            yield f"surplus {table}"
+        elif want[table]["rows"] != got[table]["rows"]:
+            yield f"rows of {table}: {got[table]['rows']}, want {want[table]['rows']}"
+        elif want[table]["digest"] != got[table]["digest"]:
+            yield f"content of {table} differs"
+
+
+def probe_sql(each: SqlProbe, server: Server) -> ProbeResult:
+    """Ask the restored database the plan's question, reading only, and compare the answer as text."""
+    name = f"sql:{each.source}"
+    with connect(server) as connection:
+        connection.read_only = True
+        connection.execute(f"set statement_timeout = '{QUERY_SECONDS}s'".encode())
+        try:
+            cursor = connection.execute(each.query.encode())
+        except psycopg.Error as error:
+            return ProbeResult(name, False, each.expect, "error", (each.query, str(error).strip().splitlines()[0]))
+        answer = cursor.pgresult
+        if answer is None or (answer.ntuples, answer.nfields) != (1, 1):
+            size = f"{answer.ntuples} rows × {answer.nfields} columns" if answer else "nothing"
+            return ProbeResult(name, False, each.expect, size, (each.query, "want one value"))
+        value = answer.get_value(0, 0)
+    got = "NULL" if value is None else value.decode("utf-8", "replace")
+    return ProbeResult(name, value is not None and got == each.expect, each.expect, got, (each.query,))
+
+
+def probe_image(source: str, facts: Mapping[str, Any], image: Path) -> ProbeResult:
+    """Compare size and SHA-256 of a restored disk image with the bytes that were read at backup time."""
+    digest = hashlib.sha256()
+    with image.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+    size = image.stat().st_size
+    want, got = (facts["size_bytes"], facts["sha256"]), (size, digest.hexdigest())
+    return ProbeResult(f"image:{source}", want == got, _image(*want), _image(*got))
+
+
+def _image(size: int, digest: str) -> str:
+    return f"{size} bytes, sha256 {digest}"
+
+
+def _tables(tables: Mapping[str, Mapping[str, Any]]) -> str:
+    return f"{len(tables)} tables, {sum(each['rows'] for each in tables.values())} rows"
+
+
+def _first(differences: list[str]) -> tuple[str, ...]:
+    more = len(differences) - SHOWN_DIFFERENCES
+    return (*differences[:SHOWN_DIFFERENCES], *([f"… and {more} more"] if more > 0 else []))

@@ -1,0 +1,130 @@
+"""Drills on the screen: steps as they happen, then the result. Rich on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
+from typing import Any, ParamSpec, TypeVar
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from drills.probes import ProbeResult
+from drills.words import STAGES, VERDICTS, Words, step_words
+from orchestrator.catalogue.records import DrillRow
+from orchestrator.engine.port import Run
+from policies.values import format_duration
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+COLOURS = {"met": "green", "missed": "yellow", "failed": "red"}
+
+
+class Narrated:
+    """A run whose steps are told to a person as they happen. Satisfies `orchestrator.engine.port.Run`."""
+
+    def __init__(self, run: Run, console: Console) -> None:
+        self._run, self._console = run, console
+
+    @property
+    def id(self) -> str:
+        return self._run.id
+
+    def step(self, name: str, act: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        begin = time.monotonic()
+        words = step_words(name)
+        terminal = self._console.is_terminal
+        with self._console.status(f"{words} …") if terminal else nullcontext():
+            try:
+                result = self._run.step(name, act, *args, **kwargs)
+            except BaseException:
+                self._line("red", "✗", begin, words)
+                raise
+        if isinstance(result, ProbeResult) and not result.passed:
+            self._line("red", "✗", begin, words, f"  {result.expected} → {result.got}")
+        else:
+            self._line("green", "✓", begin, words)
+        return result
+
+    def cleanup(self, action: str, **arguments: str) -> None:
+        self._run.cleanup(action, **arguments)
+
+    def _line(self, colour: str, mark: str, begin: float, words: Words, more: str = "") -> None:
+        seconds = time.monotonic() - begin
+        self._console.print(f"[{colour}]{mark}[/] {seconds:7.2f} s  {escape(str(words))}[{colour}]{escape(more)}[/]")
+
+
+def show_drill(console: Console, document: Mapping[str, Any], report: str | None) -> None:
+    """Print the result of a drill: objectives beside what was measured, probes, the verdict, the report's path."""
+    scenario = document["scenario"]
+    console.print()
+    console.print(
+        f"[bold]演练 Drill {document['drill']}[/]  {scenario['plan']} @ {scenario['centre']}"
+        f"  [dim]{escape(scenario['system_title']['zh'])} {escape(scenario['system_title']['en'])}[/]"
+    )
+    console.print(_objectives(document))
+    reached = [
+        f"{STAGES[stage]} {format_duration(seconds)}"
+        for stage, seconds in document["measured"]["stages"].items()
+        if seconds is not None
+    ]
+    console.print("阶段 stages: " + " · ".join(reached))
+    if document["probes"]:
+        console.print(_probes(document["probes"]))
+    for problem in document["problems"]:
+        console.print(f"[red]•[/] {escape(problem['zh'])}\n  [dim]{escape(problem['en'])}[/]")
+    verdict = VERDICTS[document["verdict"]]
+    console.print(f"结论 verdict: [bold {COLOURS[document['verdict']]}]{verdict.zh} {verdict.en.upper()}[/]")
+    if report:
+        console.print(f"报告 report: {report}", soft_wrap=True)
+
+
+def show_drills(console: Console, rows: Iterable[DrillRow]) -> None:
+    """Print a table of drills, newest first."""
+    table = _table("演练 Drill", "预案 plan", "中心 centre", "开始 started", "RPO", "RTO", "结论 verdict")
+    for row in rows:
+        table.add_row(
+            row.id,
+            row.plan,
+            row.centre,
+            f"{row.started_at.astimezone():%Y-%m-%d %H:%M}",
+            _duration(row.rpo_seconds),
+            _duration(row.rto_seconds),
+            f"[{COLOURS[row.verdict]}]{VERDICTS[row.verdict]}[/]",
+        )
+    console.print(table if table.row_count else "没有演练记录 no drill on record")
+
+
+def _objectives(document: Mapping[str, Any]) -> Table:
+    table = _table("", "目标 objective", "实测 measured", "")
+    for name, key in (("RPO", "rpo_seconds"), ("RTO", "rto_seconds")):
+        limit, actual = document["objective"][key], document["measured"][key]
+        kept = actual is not None and actual <= limit
+        mark = "[green]✓[/]" if kept else "[red]✗[/]"
+        table.add_row(name, f"≤ {format_duration(limit)}", _duration(actual), mark)
+    return table
+
+
+def _probes(probes: Iterable[Mapping[str, Any]]) -> Table:
+    table = _table("校验 probe", "应为 expected", "实为 got", "")
+    for each in probes:
+        mark = "[green]✓[/]" if each["passed"] else "[red]✗[/]"
+        table.add_row(escape(each["name"]), escape(each["expected"]), escape(each["got"]), mark)
+        for line in () if each["passed"] else each["detail"]:
+            table.add_row("", "", f"[dim]{escape(line)}[/]", "")
+    return table
+
+
+def _duration(seconds: float | None) -> str:
+    return "—" if seconds is None else format_duration(seconds)
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# The main job, end to end, as a person would type it: each command is shown, then run. May be run again at any time.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export TRICENTER_SITE=$PWD/examples/dalian
+began=$SECONDS
+
+title() { printf '\n\033[1;36m== %s\033[0m  (%d s)\n' "$*" $((SECONDS - began)); }
+run() { printf '\033[2m$ %s\033[0m\n' "$*"; "$@"; }
+
+title "三中心实验室 three centres on this machine"
+run tricenter lab up
+eval "$(tricenter lab env)"
+
+title "站点 the site"
+run tricenter validate
+
+title "委办局租户 tenants on the clouds of production and the same city"
+run tricenter tenant apply --yes
+run tricenter tenant list
+
+title "OpenStack 命令行所见 the same, as the openstack client sees it"
+run openstack --os-cloud production project list --domain natural-resources --long -c Name -c Description -c Enabled
+run openstack --os-cloud production quota show --compute -c Resource -c Limit \
+  "$(openstack --os-cloud production project show --domain natural-resources natural-resources -f value -c id)"
+run openstack --os-cloud production network list --project-domain natural-resources --project natural-resources
+
+title "各委办局的业务数据 the bureaus' own data: documents, databases, a volume"
+run tricenter lab seed
+
+title "备份到同城 back up to the same-city vault"
+run tricenter backup run
+
+title "复制到省级 replicate to the provincial vault"
+run tricenter replicate
+
+title "业务继续，再次备份与复制 business goes on: an incremental backup, replicated"
+run tricenter lab seed --grow
+run tricenter backup run
+run tricenter replicate
+
+title "restic 所见 the same, as plain restic sees it at both vaults"
+for centre in same-city provincial; do
+  run tricenter restic --centre "$centre" natural-resources/land-registry -- snapshots --compact --no-lock
+done
+
+title "演练 a recovery drill from each vault"
+for plan in land-registry one-window; do
+  for centre in same-city provincial; do
+    run tricenter drill run "$plan" --centre "$centre"
+  done
+done
+
+title "看板 the board"
+run tricenter status || [ $? -eq 4 ]
+
+title "指标 metrics"
+url=$(tricenter lab metrics)
+curl -fsS "$url/metrics" | grep -E '^tricenter_(rpo_actual|rto_measured)_seconds' | head -8
+
+report=$(tricenter drill list --output json | python3 -c 'import json,sys; print(json.load(sys.stdin)[0]["report"])')
+printf '\n\033[1;32m== 完成 done\033[0m in %d s\n' $((SECONDS - began))
+printf '看板 board    tricenter status      (first: eval "$(.venv/bin/tricenter lab env)")\n'
+printf '报告 report   %s\n' "$report"
+printf '指标 metrics  %s/metrics\n' "$url"
+printf '停止 stop     make demo-down\n'

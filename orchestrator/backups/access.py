@@ -1,0 +1,45 @@
+"""What backups need of the object graph, as a protocol: this room does not know how the graph is built."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from orchestrator.catalogue.store import Catalogue
+from orchestrator.secrets import Secret
+from orchestrator.vault.restic import Repository
+from orchestrator.vault.s3 import Bucket
+from policies.site import SystemRef
+
+
+class Access(Protocol):
+    """Ways to the catalogue, the vaults and the clouds."""
+
+    @property
+    def catalogue(self) -> Catalogue: ...
+
+    def bucket(self, centre: str, tenant: str) -> Bucket:
+        """The bucket of a tenant at a centre."""
+
+    def repository(self, centre: str, ref: SystemRef) -> Repository:
+        """The repository of a system at a centre."""
+
+    def secret(self, reference: str, **names: str) -> Secret:
+        """The secret that a site file names."""
+
+    def tenant_cloud(self, centre: str, tenant: str) -> Any:
+        """A connection that acts inside a tenant's project."""
+
+
+def copy_centres(ref: SystemRef) -> list[str]:
+    """Return the centres that keep a system's recovery points, the nearest first: it is where backups go."""
+    return [centre for centre in ("same-city", "provincial") if centre in ref.copies]
+
+
+def repository_lease(centre: str, ref: SystemRef) -> str:
+    """Return the name of the lease of one repository: shared to read and add, exclusive to rewrite."""
+    return f"repository {centre}:{ref}"
+
+
+def target_lease(centre: str, ref: SystemRef) -> str:
+    """Return the name of the lease of a repository as a target of replication: one writer of copies at a time."""
+    return f"replication to {centre}:{ref}"

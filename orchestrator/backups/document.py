@@ -1,0 +1,106 @@
+"""The document of a recovery point: the last thing written, and what makes the point one.
+
+It is a small JSON file in a snapshot of its own, in the same repository as the data. It names the snapshots of all
+sources and carries the facts that a restore is proved by, so that a centre holding nothing but its vault can both
+restore and prove. A point without its document does not exist.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from orchestrator.catalogue.records import Point, SourceCopy
+from orchestrator.errors import CheckFailed
+from orchestrator.vault.restic import Repository
+
+FORMAT = 1
+FILENAME = "point.json"
+TAG = "document"
+
+#: What a database and a volume are called inside their snapshots.
+DUMP = "database.sql"
+IMAGE = "volume.raw"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceProof:
+    """One source's copy, with the facts by which a restore of it is proved.
+
+    `path`: the manifest of files. `postgresql`: rows and digest of each table. `volume`: size and SHA-256.
+    """
+
+    copy: SourceCopy
+    facts: Mapping[str, Any]
+    added_bytes: int = 0
+
+    def as_evidence(self) -> dict[str, Any]:
+        return self.copy.as_json() | {"added_bytes": self.added_bytes}
+
+
+@dataclass(frozen=True, slots=True)
+class PointDocument:
+    """What a recovery point consists of."""
+
+    point: str
+    run: str
+    tenant: str
+    system: str
+    tier: str
+    data_time: datetime
+    finished_at: datetime
+    program: str
+    sources: tuple[SourceProof, ...]
+
+    def proof(self, source: str) -> SourceProof:
+        for each in self.sources:
+            if each.copy.source == source:
+                return each
+        raise CheckFailed(f"recovery point {self.point} holds no source named {source!r}")
+
+    def as_bytes(self) -> bytes:
+        value = {
+            "format": FORMAT,
+            "point": self.point,
+            "run": self.run,
+            "tenant": self.tenant,
+            "system": self.system,
+            "tier": self.tier,
+            "data_time": self.data_time.isoformat(),
+            "finished_at": self.finished_at.isoformat(),
+            "program": self.program,
+            "sources": [{**each.copy.as_json(), "facts": dict(each.facts)} for each in self.sources],
+        }
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> PointDocument:
+        """Return the document that `data` holds. Raises CheckFailed for one that this program cannot read."""
+        try:
+            value = json.loads(data)
+            if value["format"] != FORMAT:
+                raise CheckFailed(f"a recovery point of format {value['format']}; this program reads {FORMAT}")
+            return cls(
+                point=value["point"],
+                run=value["run"],
+                tenant=value["tenant"],
+                system=value["system"],
+                tier=value["tier"],
+                data_time=datetime.fromisoformat(value["data_time"]),
+                finished_at=datetime.fromisoformat(value["finished_at"]),
+                program=value["program"],
+                sources=tuple(SourceProof(SourceCopy.from_json(each), each["facts"]) for each in value["sources"]),
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise CheckFailed(f"the document of a recovery point cannot be read: {error!r}") from error
+
+
+def read_document(repository: Repository, point: Point) -> PointDocument:
+    """Return the document of `point` as the repository of a centre holds it."""
+    document = PointDocument.from_bytes(repository.read_file(point.document, FILENAME))
+    if document.point != point.id:
+        raise CheckFailed(f"snapshot {point.document} holds the document of {document.point}, not of {point.id}")
+    return document

@@ -1,0 +1,51 @@
+"""The replication flow: recovery points of a system from one centre to another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.backups.access import Access, repository_lease, target_lease
+from orchestrator.backups.landings import observe_landings
+from orchestrator.catalogue import leases
+from orchestrator.engine.port import Run
+from orchestrator.vault.replicate import Replicated, replicate
+from policies.site import SystemRef
+
+#: Called with bytes done and bytes to do.
+Report = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SystemReplicated:
+    """How the replication of one system ended: what travelled, and the points that are at the target now."""
+
+    transfer: Replicated
+    landed: tuple[str, ...]
+
+
+def replicate_system(
+    run: Run, access: Access, ref: SystemRef, source: str, target: str, report: Report
+) -> SystemReplicated:
+    """Copy what `target` does not hold yet of a system's repository at `source`. May be repeated; resumes.
+
+    Raises CorruptObject when the source holds content that does not match its name: nothing is published then.
+    Raises Busy while another replication writes to the same target, or the source is being rewritten.
+    """
+    tenant = ref.tenant.tenant
+    source_bucket, target_bucket = access.bucket(source, tenant), access.bucket(target, tenant)
+    with (
+        leases.hold(access.catalogue, repository_lease(source, ref), run.id, exclusive=False),
+        leases.hold(access.catalogue, target_lease(target, ref), run.id, exclusive=True),
+    ):
+        transfer: Any = run.step(
+            f"copy:{source}:{target}", replicate, source_bucket, target_bucket, ref.name, on_progress=report
+        )
+        landed = run.step(f"observe-landing:{target}", _landed, access, ref, target)
+    return SystemReplicated(transfer, landed)
+
+
+def _landed(access: Access, ref: SystemRef, centre: str) -> tuple[str, ...]:
+    bucket = access.bucket(centre, ref.tenant.tenant)
+    return tuple(each.point.id for each in observe_landings(access.catalogue, bucket, ref, centre))

@@ -1,0 +1,68 @@
+"""The source kind `volume`: a Cinder volume, read from a snapshot through the image service.
+
+The bytes of a volume cannot be had from Cinder itself. So: snapshot, a temporary volume of the snapshot, an image of
+that volume, and the image's bytes. All three are named after the run and taken away whatever happens.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from orchestrator.backups.document import IMAGE, SourceProof
+from orchestrator.catalogue.records import SourceCopy
+from orchestrator.cloud import volumes
+from orchestrator.engine.port import Run
+from orchestrator.errors import CheckFailed
+from orchestrator.vault.restic import OnProgress, Repository, Stored
+from policies.tenant import VolumeSource
+
+CENTRE = "production"
+
+
+def check_volume(source: VolumeSource, cloud: Any) -> None:
+    """Raise unless the tenant's project at production has the volume."""
+    volumes.find_volume(cloud, source.volume)
+
+
+def back_up_volume(
+    run: Run,
+    name: str,
+    source: VolumeSource,
+    cloud: Any,
+    repository: Repository,
+    host: str,
+    tags: Sequence[str],
+    report: OnProgress,
+) -> SourceProof:
+    """Back up the bytes of a volume and return the proof of them."""
+    volume = volumes.find_volume(cloud, source.volume)
+    temporary = f"tricenter-{run.id}-{name}"
+    run.cleanup("delete-cloud-objects", centre=CENTRE, tenant=host, name=temporary)
+    data_time = datetime.now(UTC)  # before the snapshot is asked for: what was written by now is in it
+    snapshot = run.step(f"snapshot:{name}", volumes.snapshot_volume, cloud, volume.id, temporary)
+    copy_id = run.step(f"temporary-volume:{name}", volumes.volume_from_snapshot, cloud, snapshot, temporary)
+    image = run.step(f"image:{name}", volumes.upload_to_image, cloud, copy_id, temporary)
+    read = run.step(
+        f"back-up:{name}", _store, lambda: volumes.download_image(cloud, image), repository, host, tags, report
+    )
+    stored, digest, size = read
+    if size != volume.size_bytes:
+        raise CheckFailed(f"{name}: the volume has {volume.size_bytes} bytes, and {size} were read")
+    run.step(f"tidy:{name}", volumes.delete_all_named, cloud, temporary)
+    copy = SourceCopy(name, "volume", stored.snapshot_id, data_time, size, 1)
+    return SourceProof(copy, {"size_bytes": size, "sha256": digest}, stored.added_bytes)
+
+
+def _store(
+    download: Callable[[], Iterator[bytes]], repository: Repository, host: str, tags: Sequence[str], report: OnProgress
+) -> tuple[Stored, str, int]:
+    digest, size = hashlib.sha256(), 0
+    with repository.backup_stream(IMAGE, host=host, tags=tags, on_progress=report) as stream:
+        for chunk in download():
+            digest.update(chunk)
+            size += len(chunk)
+            stream.write(chunk)
+        return stream.commit(), digest.hexdigest(), size

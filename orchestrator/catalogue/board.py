@@ -1,0 +1,172 @@
+"""The board: for every system and centre, what was promised and what is so now.
+
+Read from the catalogue alone. Times before the horizon of a centre's retention are not judged: points that have
+expired there are no longer known, and their absence is no gap in protection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from orchestrator.catalogue.facts import COPY_CENTRES, RECOVERED, Facts, Key, read_facts
+from orchestrator.catalogue.reading import reading
+from orchestrator.catalogue.records import DrillRow
+from orchestrator.catalogue.store import Catalogue
+from policies.objectives import compliance, exposure, worst_exposure
+from policies.site import Site, SystemRef
+from policies.tiers import CopyRule
+from policies.values import Text
+
+WINDOW = timedelta(days=7)
+
+
+class Verdict(StrEnum):
+    """What can be said of a system at a centre."""
+
+    MET = "met"  # the objectives hold, and a drill in due time has shown that recovery works
+    UNPROVED = "unproved"  # the RPO holds; never drilled there, the last drill failed, or the next is overdue
+    MISSED = "missed"  # an objective is missed now
+    NEVER = "never"  # no recovery point is there
+
+
+@dataclass(frozen=True, slots=True)
+class BoardRow:
+    """One system at one centre. What never happened is None."""
+
+    tenant: str
+    tenant_title: Text
+    system: str
+    system_title: Text
+    tier: str
+    tier_title: Text
+    centre: str
+    expected_interval: timedelta
+    created_at: datetime
+    #: The newest data at the centre, when it had landed there, and the newest data there that a restore has proved.
+    last_data_time: datetime | None
+    last_landed_at: datetime | None
+    proved_data_time: datetime | None
+    rpo_objective: timedelta
+    rpo_actual: timedelta
+    rpo_worst: timedelta
+    rpo_compliance: float
+    rto_objective: timedelta
+    #: The last drill of each plan and kind, newest first.
+    drills: tuple[DrillRow, ...]
+    drill_due_at: datetime
+    drill_overdue: bool
+    verdict: Verdict
+
+    @property
+    def last_drill(self) -> DrillRow | None:
+        return self.drills[0] if self.drills else None
+
+    @property
+    def rto_measured(self) -> timedelta | None:
+        """How long the last drill took to recover; None when it did not."""
+        return _rto(self.drills)
+
+    @property
+    def rpo_missed(self) -> bool:
+        return self.rpo_actual > self.rpo_objective
+
+    @property
+    def rto_missed(self) -> bool:
+        return self.rto_measured is not None and self.rto_measured > self.rto_objective
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """All rows as of `read_at`, in the order of tenants, systems and centres, the nearest centre first."""
+
+    site: str
+    title: Text
+    read_at: datetime
+    window: timedelta
+    rows: tuple[BoardRow, ...]
+
+    def verdicts(self) -> dict[Verdict, int]:
+        """Return how many rows have each verdict; all four are there."""
+        return {each: sum(row.verdict is each for row in self.rows) for each in Verdict}
+
+
+def read_board(site: Site, catalogue: Catalogue, now: datetime, *, window: timedelta = WINDOW) -> Board:
+    """Return the board as of `now`: one row for every system and every centre that its tier demands a copy at.
+
+    The worst exposure and the compliance are those of the `window` before `now`, as far back as the system is known
+    and the centre's retention reaches. A fixed number of queries. Raises Unreachable when the catalogue does not answer.
+    """
+    with reading(catalogue) as db:
+        facts = read_facts(db, now - window, now)
+    rows = tuple(
+        _row(ref, centre, copy, facts, now, now - window) for ref in site.systems() for centre, copy in _copies(ref)
+    )
+    return Board(site.site, site.title, now, window, rows)
+
+
+def _copies(ref: SystemRef) -> Iterator[tuple[str, CopyRule]]:
+    copies = {str(centre): copy for centre, copy in ref.copies.items()}
+    return ((centre, copies[centre]) for centre in COPY_CENTRES if centre in copies)
+
+
+def _row(ref: SystemRef, centre: str, copy: CopyRule, facts: Facts, now: datetime, since: datetime) -> BoardRow:
+    key = Key(ref.tenant.tenant, ref.name, centre)
+    newest, landings, drills = facts.newest.get(key), facts.landings.get(key, []), facts.drills.get(key, [])
+    created = min(facts.created.get(key[:2], now), now)
+    known = min(_known_since(created, key, facts, copy), now)
+    start = max(since, known)
+    actual = exposure(landings, known, now)
+    due = facts.recovered.get(key, created) + ref.tier.drill.every
+    return BoardRow(
+        tenant=key.tenant,
+        tenant_title=ref.tenant.title,
+        system=key.system,
+        system_title=ref.system.title,
+        tier=ref.tier.tier,
+        tier_title=ref.tier.title,
+        centre=centre,
+        expected_interval=ref.tier.backup_every,
+        created_at=created,
+        last_data_time=newest.data_time if newest else None,
+        last_landed_at=newest.landed_at if newest else None,
+        proved_data_time=facts.proved.get(key),
+        rpo_objective=copy.rpo,
+        rpo_actual=actual,
+        rpo_worst=worst_exposure(landings, known, start, now),
+        rpo_compliance=compliance(landings, known, start, now, copy.rpo),
+        rto_objective=copy.rto,
+        drills=tuple(drills),
+        drill_due_at=due,
+        drill_overdue=due < now,
+        verdict=_verdict(copy, actual, drills, landed=newest is not None, overdue=due < now),
+    )
+
+
+def _known_since(created: datetime, key: Key, facts: Facts, copy: CopyRule) -> datetime:
+    """Return since when the history of a system at a centre is known without holes."""
+    if key not in facts.newest:
+        return created
+    horizon = facts.newest[key].data_time - copy.retention.keep_within
+    # A catalogue that was rebuilt from the vaults is younger than the points that it knows.
+    return max(min(created, facts.oldest[key].landed_at), horizon)
+
+
+def _verdict(
+    copy: CopyRule, actual: timedelta, drills: Sequence[DrillRow], *, landed: bool, overdue: bool
+) -> Verdict:
+    if not landed:
+        return Verdict.NEVER
+    measured = _rto(drills)
+    if actual > copy.rpo or (measured is not None and measured > copy.rto):
+        return Verdict.MISSED
+    if not drills or drills[0].verdict not in RECOVERED or overdue:
+        return Verdict.UNPROVED
+    return Verdict.MET
+
+
+def _rto(drills: Sequence[DrillRow]) -> timedelta | None:
+    seconds = drills[0].rto_seconds if drills else None
+    return None if seconds is None else timedelta(seconds=seconds)

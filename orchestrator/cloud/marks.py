@@ -1,0 +1,26 @@
+"""The mark that everything Tricenter creates carries. What has no mark is somebody else's and is never touched.
+
+The mark travels in the request that creates the object, in its description: every OpenStack service keeps one, and
+so there is no moment at which an object of ours exists without it. Where a service has tags, the tag is set as well,
+right after; it is for people and for filters.
+"""
+
+from __future__ import annotations
+
+TAG = "managed-by=tricenter"
+SUFFIX = f"[{TAG}]"
+
+
+def marked(description: str) -> str:
+    """Return a description that carries the mark."""
+    return f"{description} {SUFFIX}".strip()
+
+
+def is_ours(description: str | None, tags: tuple[str, ...] = ()) -> bool:
+    """Tell whether Tricenter created what has this description and these tags."""
+    return SUFFIX in (description or "") or TAG in tags
+
+
+def unmarked(description: str | None) -> str:
+    """Return a description as it was before `marked`."""
+    return (description or "").removesuffix(SUFFIX).strip()

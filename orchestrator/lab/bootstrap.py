@@ -1,0 +1,131 @@
+"""What a fresh cloud needs before a tenant can use it, made through its own APIs. Every step may be repeated."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from orchestrator.cloud.connection import connect
+from orchestrator.errors import TricenterError
+from orchestrator.lab import daemons
+from orchestrator.lab.layout import CloudCentre, Lab
+
+EXTERNAL_NETWORK = "public"
+EXTERNAL_CIDR = {"production": "203.0.113.0/24", "same-city": "198.51.100.0/24"}
+VOLUME_TYPE = "standard"
+FLAVORS = {"m1.tiny": (1, 512, 1), "m1.small": (1, 2048, 20), "m1.medium": (2, 4096, 40)}  # cores, MiB, GiB
+WORKERS_SECONDS = 120.0
+NOVA_WORKERS = {"nova-conductor", "nova-scheduler", "nova-compute"}
+CINDER_WORKERS = {"cinder-scheduler", "cinder-volume"}
+
+
+def _services(lab: Lab, cloud: CloudCentre) -> dict[tuple[str, str], str]:
+    """Return the URL of each service by its name and type."""
+    base = {name: f"http://127.0.0.1:{lab.api_port(cloud, name)}" for name in (
+        "placement", "glance", "nova-api", "neutron-api", "cinder-api",
+    )}  # fmt: skip
+    volumes = base["cinder-api"] + "/v3/%(project_id)s"
+    return {
+        ("glance", "image"): base["glance"],
+        ("placement", "placement"): base["placement"],
+        ("nova", "compute"): base["nova-api"] + "/v2.1",
+        ("neutron", "network"): base["neutron-api"],
+        ("cinderv3", "volumev3"): volumes,
+        ("cinder", "block-storage"): volumes,
+    }
+
+
+def fill_catalogue(lab: Lab, cloud: CloudCentre) -> None:
+    """Make the services' project, users, roles and catalogue entries. Needs Keystone only."""
+    identity = connect(cloud, config_file=lab.clouds_file).identity
+    project = identity.find_project("service", domain_id="default") or identity.create_project(
+        name="service", domain_id="default"
+    )
+    roles = {role.name: role for role in identity.roles()}
+    for name in ("service", "manager", "member", "reader"):
+        if name not in roles:
+            roles[name] = identity.create_role(name=name)
+    users = {user.name: user for user in identity.users(domain_id="default")}
+    for name in ("glance", "placement", "nova", "neutron", "cinder"):
+        user = users.get(name) or identity.create_user(
+            name=name, password=lab.secret("openstack.password"), domain_id="default"
+        )
+        for role in ("admin", "service"):
+            identity.assign_project_role_to_user(project=project, user=user, role=roles[role])
+    _fill_endpoints(identity, cloud, _services(lab, cloud))
+
+
+def _fill_endpoints(identity: Any, cloud: CloudCentre, urls: dict[tuple[str, str], str]) -> None:
+    services = {(service.name, service.type): service for service in identity.services()}
+    endpoints = {(each.service_id, each.interface) for each in identity.endpoints()}
+    for (name, kind), url in urls.items():
+        service = services.get((name, kind)) or identity.create_service(name=name, type=kind)
+        for interface in ("public", "internal", "admin"):
+            if (service.id, interface) not in endpoints:
+                identity.create_endpoint(service_id=service.id, interface=interface, region_id=cloud, url=url)
+
+
+def finish(lab: Lab, cloud: CloudCentre) -> None:
+    """Map the compute host and make what tenants find: flavors, a volume type, an external network."""
+    connection = connect(cloud, config_file=lab.clouds_file)
+    await_workers(lab, cloud, connection)
+    config = str(lab.etc(cloud) / "nova" / "nova.conf")
+    discover = [
+        str(lab.venv / "bin" / "nova-manage"),
+        "--config-file",
+        config,
+        "cell_v2",
+        "discover_hosts",
+        "--by-service",
+    ]
+    daemons.run(lab, f"{cloud}-discover", discover, seconds=120)
+    storage = connection.block_storage
+    if not storage.find_type(VOLUME_TYPE):
+        storage.create_type(name=VOLUME_TYPE, extra_specs={"volume_backend_name": "files"})
+    for name, (cores, ram, disk) in FLAVORS.items():
+        if not connection.compute.find_flavor(name):
+            connection.compute.create_flavor(name=name, vcpus=cores, ram=ram, disk=disk)
+    _make_external_network(connection.network, cloud)
+
+
+def _make_external_network(network: Any, cloud: CloudCentre) -> None:
+    external = network.find_network(EXTERNAL_NETWORK) or network.create_network(
+        name=EXTERNAL_NETWORK,
+        is_router_external=True,
+        provider_network_type="flat",
+        provider_physical_network=EXTERNAL_NETWORK,
+    )
+    if not list(network.subnets(network_id=external.id)):
+        network.create_subnet(
+            network_id=external.id,
+            name=EXTERNAL_NETWORK,
+            ip_version=4,
+            cidr=EXTERNAL_CIDR[cloud],
+            is_dhcp_enabled=False,
+        )
+
+
+def await_workers(lab: Lab, cloud: CloudCentre, connection: Any = None) -> None:
+    """Return when Nova's and Cinder's workers have reported and the scheduler knows a host and a pool.
+
+    Raises TricenterError naming what did not come in time.
+    """
+    connection = connection or connect(cloud, config_file=lab.clouds_file)
+    steps: dict[str, Callable[[], bool]] = {
+        "Nova's workers": lambda: {w.binary for w in connection.compute.services() if w.state == "up"} >= NOVA_WORKERS,
+        "the compute host's inventory": lambda: any(True for _ in connection.placement.resource_providers()),
+        "Cinder's workers": lambda: (
+            {w.binary for w in connection.block_storage.services() if w.state == "up"} >= CINDER_WORKERS
+        ),
+        "Cinder's pool": lambda: any(True for _ in connection.block_storage.backend_pools()),
+    }
+    give_up = time.monotonic() + WORKERS_SECONDS
+    for what, there in steps.items():
+        while not there():
+            if time.monotonic() > give_up:
+                raise TricenterError(
+                    f"{cloud}: {what} did not come up in {WORKERS_SECONDS:.0f} s",
+                    hint=f"read {lab.logs}/{cloud}-nova-*.log and {cloud}-cinder-*.log there",
+                )
+            time.sleep(0.3)

@@ -1,0 +1,97 @@
+"""Fills a registered site's sources with content that is the same on every machine, and lets it grow on demand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from orchestrator.errors import InvalidInput
+from orchestrator.lab import seed_database, seed_files, seed_volume
+from orchestrator.lab.layout import Lab, write_private
+from orchestrator.lab.progress import Progress
+from orchestrator.lab.registration import SitePlace
+from policies.load import load_site
+from policies.site import SystemRef
+from policies.tenant import PathSource, PostgresqlSource, VolumeSource
+
+Step = Callable[[], bool]
+
+
+def seed(lab: Lab, site_folder: Path, progress: Progress, *, scale: float = 1.0, grow: bool = False) -> None:
+    """Fill every source that is still empty; with `grow` also change each path and postgresql source a little.
+
+    May be repeated: what is filled is left alone. Volumes come last, because they need the tenants' projects: raises
+    InvalidInput naming the tenants that have none, after everything else is done.
+    """
+    site = load_site(site_folder)
+    place = SitePlace(lab, site.site)
+    if not place.access.exists():
+        raise InvalidInput(
+            f"the site {site.site} is not registered in the lab {lab.folder}",
+            hint=f"tricenter --site {site_folder} lab up",
+        )
+    steps: list[tuple[str, Step]] = []
+    volumes: list[tuple[str, Step]] = []
+    for system in site.systems():
+        for name, source in sorted(system.system.sources.items()):
+            title = f"{system}/{name}"
+            if isinstance(source, PathSource):
+                steps.append((title, _files(place, system, name, scale=scale, grow=grow)))
+            elif isinstance(source, PostgresqlSource):
+                steps.append((title, _database(place, system, name, scale=scale, grow=grow)))
+            else:
+                volumes.append((title, _volume(place, system, name, source)))
+    for title, step in steps:
+        _show(progress, title, step)
+    homeless: list[str] = []
+    for title, step in volumes:
+        try:
+            _show(progress, title, step)
+        except InvalidInput as error:
+            homeless.append(str(error))
+    if homeless:
+        raise InvalidInput("; ".join(sorted(set(homeless))), hint="run tricenter tenant apply first, then seed again")
+
+
+def _show(progress: Progress, title: str, step: Step) -> None:
+    with progress.stage(title):
+        step()
+
+
+def _key(place: SitePlace, system: SystemRef, source: str) -> str:
+    return f"{place.site}/{system}/{source}"
+
+
+def _files(place: SitePlace, system: SystemRef, source: str, *, scale: float, grow: bool) -> Step:
+    key, folder = _key(place, system, source), place.data(system, source)
+    memory = place.folder / "data" / f".{system.tenant.tenant}.{system.name}.{source}.json"
+
+    def step() -> bool:
+        made = seed_files.fill(folder, key, scale=scale)
+        if grow and not made:
+            generation = json.loads(memory.read_text(encoding="utf-8")) + 1 if memory.exists() else 1
+            seed_files.grow(folder, key, generation)
+            write_private(memory, json.dumps(generation))
+        return made or grow
+
+    return step
+
+
+def _database(place: SitePlace, system: SystemRef, source: str, *, scale: float, grow: bool) -> Step:
+    key, database = _key(place, system, source), place.database(system, source)
+    password = place.database_password(system, source)
+
+    def step() -> bool:
+        secret = password.read_text(encoding="utf-8")
+        made = seed_database.fill(place.lab, database, secret, key, scale=scale)
+        if grow and not made:
+            seed_database.grow(place.lab, database, secret, key)
+        return made or grow
+
+    return step
+
+
+def _volume(place: SitePlace, system: SystemRef, source: str, spec: VolumeSource) -> Step:
+    key = _key(place, system, source)
+    return lambda: seed_volume.fill(place.lab, system.tenant.tenant, spec.volume, key)

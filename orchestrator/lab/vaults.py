@@ -1,0 +1,110 @@
+"""The vaults of the same-city and the provincial centre: one SeaweedFS each, and who may do what in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.lab import daemons
+from orchestrator.lab.daemons import Daemon
+from orchestrator.lab.layout import Lab, VaultCentre, made_once, write_private
+from orchestrator.lab.packages import weed_program
+
+ADMIN_ACTIONS = ["Admin", "Read", "Write", "List", "Tagging"]
+#: What a tenant may do in its own bucket. It can lengthen a retention and read it, and neither make buckets nor
+#: change what a bucket demands.
+TENANT_ACTIONS = (
+    "Read", "Write", "List", "Tagging", "GetObjectRetention", "PutObjectRetention", "GetBucketObjectLockConfiguration",
+)  # fmt: skip
+
+
+def vault(lab: Lab, centre: VaultCentre) -> Daemon:
+    """One SeaweedFS: master, volume server, filer and S3 gateway in a process, every port of it named here."""
+    ports = [
+        f"-{part}.port{suffix}={lab.vault_port(centre, part + name)}"
+        for part in ("master", "volume", "filer", "s3")
+        for suffix, name in (("", ""), (".grpc", "-grpc"))
+    ]
+    return Daemon(
+        name=f"vault-{centre}",
+        place=centre,
+        argv=[
+            str(weed_program()), "-logtostderr=true", "server", f"-dir={lab.vault_data(centre)}",
+            "-ip=127.0.0.1", "-ip.bind=127.0.0.1", *ports, "-filer=true", "-s3=true", "-s3.ip.bind=127.0.0.1",
+            "-s3.port.iceberg=0", "-s3.port.lance=0", f"-s3.config={lab.vault_config(centre)}",
+            "-master.volumeSizeLimitMB=1024", "-master.telemetry=false", "-volume.max=100",
+            "-volume.preStopSeconds=0",
+        ],
+        port=lab.vault_port(centre),
+        url=f"{lab.vault_url(centre)}/healthz",
+        grace_seconds=10,
+    )  # fmt: skip
+
+
+def prepare_vault(lab: Lab, centre: VaultCentre) -> None:
+    """Make the data folder and the list of identities. May be repeated."""
+    lab.vault_data(centre).mkdir(mode=0o700, exist_ok=True)
+    admin_credential(lab, centre)
+    if not lab.vault_config(centre).exists():
+        write_identities(lab, centre, [])
+
+
+@dataclass(frozen=True, slots=True)
+class TenantAccess:
+    """A tenant's credential at one vault: the file that holds it, and the one bucket it is good for."""
+
+    identity: str
+    credential: Path
+    bucket: str
+
+
+def admin_credential(lab: Lab, centre: VaultCentre) -> Path:
+    """Return the file with the key of the vault's administrator; the first call makes it."""
+    return credential(lab.folder / "secrets" / f"vault-{centre}.admin.json")
+
+
+def credential(path: Path) -> Path:
+    """Make `path` with a random {access_key, secret_key} unless it is there, and return it."""
+    made_once(
+        path,
+        lambda: json.dumps({"access_key": secrets.token_hex(10), "secret_key": secrets.token_urlsafe(30)}),
+    )
+    return path
+
+
+def write_identities(lab: Lab, centre: VaultCentre, tenants: Sequence[TenantAccess]) -> bool:
+    """Write who may use the vault: its administrator and `tenants`. Return whether that changed anything.
+
+    A running vault takes the new list without a restart, within a second.
+    """
+    identities = [_identity("admin", admin_credential(lab, centre), ADMIN_ACTIONS)]
+    identities += [
+        _identity(
+            each.identity,
+            each.credential,
+            [f"{action}:{each.bucket}" for action in TENANT_ACTIONS],
+        )
+        for each in tenants
+    ]
+    text = json.dumps({"identities": identities}, indent=1)
+    path = lab.vault_config(centre)
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return False
+    write_private(path, text)
+    if (running := daemons.recorded(lab, f"vault-{centre}")) and running.alive:
+        os.kill(running.pid, signal.SIGHUP)
+    return True
+
+
+def _identity(name: str, path: Path, actions: list[str]) -> dict[str, object]:
+    key = json.loads(path.read_text(encoding="utf-8"))
+    return {
+        "name": name,
+        "credentials": [{"accessKey": key["access_key"], "secretKey": key["secret_key"]}],
+        "actions": actions,
+    }

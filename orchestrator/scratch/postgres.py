@@ -1,0 +1,179 @@
+"""A PostgreSQL server for restored data: inside a scratch folder, without network, gone with the folder.
+
+It runs with fsync and full_page_writes off. That would be wrong for data that matters; this data is a copy that is
+looked at once, and the time of a load is what a drill measures.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from orchestrator.errors import InvalidInput, ProcessFailed
+from orchestrator.process import run, spawn, started_at
+from orchestrator.scratch.folder import MARK, Server, end_server, record_server, space_watched
+
+BINARIES = Path("/usr/lib/postgresql")
+SYSTEM_USER = "postgres"  # PostgreSQL refuses to run as root
+SUPERUSER = "postgres"
+PORT = 5432  # a part of the socket's file name only: nothing listens on the network
+LONGEST_SOCKET = 100  # bytes; the kernel's limit is 108
+INIT_SECONDS = 120.0
+READY_SECONDS = 60.0
+SETTINGS = {
+    "listen_addresses": "",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "256MB",
+    "maintenance_work_mem": "128MB",
+    "autovacuum": "off",
+    "max_connections": "20",
+    "dynamic_shared_memory_type": "mmap",  # so that a killed server leaves nothing outside its folder
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ScratchServer:
+    """A running scratch server. Who may enter its socket's folder may connect: that is its user, and root."""
+
+    socket_dir: Path
+    port: int
+    user: str
+    server: Server
+
+    @contextmanager
+    def connect(self, database: str) -> Iterator[psycopg.Connection[Any]]:
+        """Yield a connection, each statement its own transaction."""
+        with psycopg.connect(
+            host=str(self.socket_dir),
+            port=self.port,
+            user=self.user,
+            dbname=database,
+            connect_timeout=10,
+            autocommit=True,
+        ) as connection:
+            yield connection
+
+    def create_database(self, name: str) -> None:
+        with self.connect("postgres") as connection:
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(sql.Identifier(name))
+            )
+
+    def stop(self) -> None:
+        """End the server. May be repeated."""
+        end_server(self.server)
+
+    def as_evidence(self) -> dict[str, Any]:
+        return {"socket_dir": str(self.socket_dir), "user": self.user}
+
+
+def check_place(root: Path) -> None:
+    """Raise InvalidInput when a scratch server could not work below `root`, saying what to change."""
+    newest_binaries()
+    account = system_account()
+    if account is None:
+        return
+    for folder in (root, *root.parents):
+        if folder.exists() and not _may_enter(folder.stat(), account):
+            raise InvalidInput(
+                f"the user {account.pw_name!r}, which PostgreSQL runs as, cannot pass through {folder}",
+                hint=f"chmod o+x {folder}, or choose another place with --scratch DIR",
+            )
+
+
+def start_server(scratch: Path, name: str) -> ScratchServer:
+    """Make and start a server in the folder `name` of a scratch folder; return it when it answers.
+
+    Raises InvalidInput for a place where it cannot work, NoSpace for a full disk, ProcessFailed otherwise.
+    """
+    home = scratch / name
+    binaries, account = newest_binaries(), system_account()
+    user = account.pw_name if account else None
+    socket = home / f".s.PGSQL.{PORT}"
+    if len(os.fsencode(socket)) >= LONGEST_SOCKET:
+        raise InvalidInput(
+            f"the path of the scratch place is too long for a socket: {socket}",
+            hint="choose a place with a shorter path with --scratch DIR",
+        )
+    home.mkdir(mode=0o700)
+    if account:
+        os.chown(home, account.pw_uid, account.pw_gid)
+    data, log = home / "data", scratch / f"{name}.log"
+    env = {MARK: str(scratch), "LC_ALL": "C.UTF-8"}
+    with space_watched(scratch):
+        run(
+            [
+                str(binaries / "initdb"), "-D", str(data), "-U", SUPERUSER, "--auth=trust", "--encoding=UTF8",
+                "--locale=C.UTF-8", "--no-sync", "--no-instructions",
+            ],
+            deadline_seconds=INIT_SECONDS, env=env, cwd=home, user=user,
+        )  # fmt: skip
+        settings = {**SETTINGS, "unix_socket_directories": str(home)}
+        flags = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
+        pid = spawn(
+            [str(binaries / "postgres"), "-D", str(data), "-p", str(PORT), *flags],
+            log=log, env=env, cwd=home, user=user,
+        )  # fmt: skip
+        server = ScratchServer(home, PORT, SUPERUSER, record_server(scratch, pid))
+        _wait_ready(server, log)
+    return server
+
+
+def newest_binaries() -> Path:
+    """Return the folder of the newest PostgreSQL server on this machine. Raises InvalidInput when there is none."""
+    versions = [each for each in BINARIES.glob("*/bin") if (each / "initdb").exists()]
+    if not versions:
+        raise InvalidInput(
+            f"no PostgreSQL server is installed: {BINARIES}/*/bin/initdb not found", hint="apt-get install postgresql"
+        )
+    return max(versions, key=lambda each: float(each.parent.name))
+
+
+def system_account() -> pwd.struct_passwd | None:
+    """Return the account that a server started by root runs as; None when we are not root. Raises InvalidInput."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        return pwd.getpwnam(SYSTEM_USER)
+    except KeyError:
+        raise InvalidInput(
+            f"there is no user {SYSTEM_USER!r}, which PostgreSQL runs as", hint="apt-get install postgresql"
+        ) from None
+
+
+def _may_enter(status: os.stat_result, account: pwd.struct_passwd) -> bool:
+    if status.st_uid == account.pw_uid:
+        return bool(status.st_mode & stat.S_IXUSR)
+    if status.st_gid == account.pw_gid:
+        return bool(status.st_mode & stat.S_IXGRP)
+    return bool(status.st_mode & stat.S_IXOTH)
+
+
+def _wait_ready(server: ScratchServer, log: Path) -> None:
+    end = time.monotonic() + READY_SECONDS
+    while True:
+        try:
+            with server.connect("postgres") as connection:
+                connection.execute("SELECT 1")
+                return
+        except psycopg.OperationalError:
+            gone = started_at(server.server.pid) != server.server.started
+            if gone or time.monotonic() > end:
+                server.stop()
+                said = log.read_text(encoding="utf-8", errors="replace")
+                raise ProcessFailed("postgres", -1, said) from None
+        time.sleep(0.05)

@@ -1,0 +1,233 @@
+"""Carrying plans out: tenants and centres side by side, each action a step of a run, and a second look at the end.
+
+Tenants re-derive: nothing is remembered between runs but what the clouds themselves hold. After a kill -9 the next
+apply looks again and does what is left.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from orchestrator.cloud.connection import Connection, disconnect
+from orchestrator.engine.port import Run
+from orchestrator.errors import Interrupted, PartlyDone, Refused, TricenterError, Unreachable
+from orchestrator.tenants.building import Place, carry_out
+from orchestrator.tenants.desired import Target
+from orchestrator.tenants.looking import Centres, Look, Looks, look
+from orchestrator.tenants.planning import Action, conflicts
+
+#: Targets that are built at once. Clouds answer several tenants in parallel; more only queue inside them.
+THREADS = 4
+
+FLOW = "tenant-apply"
+
+
+class Runner(Protocol):
+    def run(self, name: str, subject: str, flow: Callable[..., Any], /, *args: Any) -> Any: ...
+
+
+class Catalogue(Protocol):
+    def record_tenant(self, tenant: str, centre: str, *, writes: int, pending: int) -> None: ...
+
+
+class Program(Centres, Protocol):
+    """What is needed of the program to apply."""
+
+    @property
+    def runner(self) -> Runner: ...
+
+    @property
+    def catalogue(self) -> Catalogue: ...
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How one target ended. `error` stands when its last action failed; what follows that one was not tried."""
+
+    target: Target
+    planned: tuple[Action, ...]
+    unchanged: int
+    done: list[Action] = field(default_factory=list)
+    error: TricenterError | None = None
+    conflicts: tuple[Action, ...] = ()
+    writes: int = 0
+    pending: int = 0
+
+    @property
+    def state(self) -> str:
+        if self.conflicts:
+            return "conflict"
+        if self.error:
+            return "failed"
+        return "differs" if self.pending else "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """How an apply ended, target by target, and the centres that could not be looked at."""
+
+    outcomes: tuple[Outcome, ...]
+    unreachable: Mapping[str, Unreachable]
+
+    def count(self, kind: str) -> int:
+        return sum(action.kind == kind for each in self.outcomes for action in each.done)
+
+    @property
+    def failed(self) -> int:
+        return sum(each.error is not None for each in self.outcomes)
+
+    @property
+    def unchanged(self) -> int:
+        return sum(each.unchanged for each in self.outcomes)
+
+    @property
+    def writes(self) -> int:
+        return sum(each.writes for each in self.outcomes)
+
+
+class Connections:
+    """One connection per thread and centre, because the SDK's are not to be shared."""
+
+    def __init__(self, centres: Centres) -> None:
+        self._centres, self._local, self._all = centres, threading.local(), list[Connection]()
+
+    def to(self, centre: str) -> Connection:
+        mine: dict[str, Connection] = self._local.__dict__.setdefault("connections", {})
+        if centre not in mine:
+            mine[centre] = self._centres.new_cloud(centre)
+            self._all.append(mine[centre])
+        return mine[centre]
+
+    def close(self) -> None:
+        for each in self._all:
+            disconnect(each)
+
+
+def apply(program: Program, looks: Looks, *, on_action: Callable[[Action], None]) -> Applied:
+    """Carry out what was planned, and look again to prove that nothing is left to do.
+
+    Nothing is written for a target with a conflict. A target that fails does not keep others from being finished;
+    what became of each stands in the result. Interrupted, it ends after the actions in flight.
+    """
+    outcomes = [_carry_nothing(each) for each in looks.found]
+    work = [
+        (each, outcome)
+        for each, outcome in zip(looks.found, outcomes, strict=True)
+        if each.actions and not outcome.conflicts
+    ]
+    runner, connections, stop = program.runner, Connections(program), threading.Event()
+
+    def build(look_at: Look, outcome: Outcome) -> None:
+        try:
+            runner.run(FLOW, str(look_at.target), _flow, program, connections, look_at, outcome, stop, on_action)
+        except TricenterError as error:
+            outcome.error = error
+
+    try:
+        _side_by_side([(build, pair) for pair in work], stop)
+    finally:
+        connections.close()
+    _prove(program, [pair for pair in work if pair[1].error is None])
+    for each in outcomes:
+        program.catalogue.record_tenant(
+            each.target.tenant, each.target.centre, writes=each.writes, pending=each.pending
+        )
+    return Applied(tuple(outcomes), looks.unreachable)
+
+
+def _carry_nothing(found: Look) -> Outcome:
+    clashes = conflicts(found.actions)
+    pending = len(found.actions) if clashes else 0
+    return Outcome(found.target, found.actions, found.unchanged, conflicts=clashes, pending=pending)
+
+
+def _side_by_side(calls: Sequence[tuple[Callable[..., None], tuple[Any, ...]]], stop: threading.Event) -> None:
+    with ThreadPoolExecutor(max_workers=THREADS) as pool:
+        futures: list[Future[None]] = [pool.submit(call, *arguments) for call, arguments in calls]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _flow(
+    run: Run,
+    program: Program,
+    connections: Connections,
+    found: Look,
+    outcome: Outcome,
+    stop: threading.Event,
+    on_action: Callable[[Action], None],
+) -> None:
+    """The flow of one target: its actions in order. It counts as it goes, so that a failure loses no count."""
+    centre = found.target.centre
+    outcome.pending = len(found.actions)
+    cloud = connections.to(centre) if centre in program.site.clouds() else None
+    vault = program.vault_admin(centre) if centre in program.site.vaults() else None
+    place = found.place(cloud, vault, program.secrets_folder)
+    before = place.writes()
+    try:
+        for action in found.actions:
+            if stop.is_set():
+                raise Interrupted(f"{found.target} was interrupted", hint="run the same command again")
+            _step(run, place, action)
+            outcome.done.append(action)
+            outcome.pending -= 1
+            on_action(action)
+    finally:
+        outcome.writes = place.writes() - before
+
+
+def _step(run: Run, place: Place, action: Action) -> None:
+    run.step(action.name, carry_out, place, action)
+
+
+def _prove(program: Program, work: Sequence[tuple[Look, Outcome]]) -> None:
+    """Look again at what was changed: an apply is done when there is nothing left to plan."""
+    again = look(program, [found.wanted for found, _ in work])
+    left = {each.target: each.actions for each in again.found}
+    for found, outcome in work:
+        if error := again.unreachable.get(found.target.centre):
+            outcome.error = error
+        outcome.pending = len(left.get(found.target, ()))
+        if outcome.pending:
+            outcome.planned = left[found.target]
+
+
+def raise_for(applied: Applied) -> None:
+    """Raise what the apply amounts to: nothing when all is as it must be.
+
+    Unreachable when nothing could be done, PartlyDone when some was and some was not, Refused when the only thing in
+    the way are conflicts that a person must settle.
+    """
+    failed = [each for each in applied.outcomes if each.error or (each.pending and not each.conflicts)]
+    clashing = [each for each in applied.outcomes if each.conflicts]
+    finished = [each for each in applied.outcomes if each.state == "done"]
+    lines = [
+        *(f"{centre}: {error}" for centre, error in applied.unreachable.items()),
+        *(f"{each.target}: {each.error or _differs(each)}" for each in failed),
+        *(f"{each.target}: {len(each.conflicts)} conflict(s), nothing written" for each in clashing),
+    ]
+    if not lines:
+        return
+    message = "; ".join(lines)
+    if failed or applied.unreachable:
+        errors = [*applied.unreachable.values(), *(each.error for each in failed if each.error)]
+        nothing_done = not finished and not any(each.done for each in applied.outcomes)
+        if nothing_done and not clashing and errors:
+            errors[0].args = (message,)
+            raise errors[0]
+        hint = next((each.hint for each in errors if each.hint), "")
+        raise PartlyDone(message, hint=f"{hint}; then run the same command again".removeprefix("; "))
+    raise Refused(message, hint="settle the lines marked ! by hand: Tricenter never touches what it did not create")
+
+
+def _differs(outcome: Outcome) -> str:
+    return f"still differs after the apply: {outcome.planned[0]}"

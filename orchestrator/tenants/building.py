@@ -1,0 +1,364 @@
+"""How each item is created, changed and taken away. One function per noun and verb; each may be repeated."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import singledispatch
+from pathlib import Path
+from typing import Any
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from orchestrator.cloud import identity, network, quotas, security
+from orchestrator.cloud.connection import Connection, Login, connect_as, writes
+from orchestrator.cloud.credentials import credential_file, entry
+from orchestrator.errors import CredentialRefused, TricenterError
+from orchestrator.secrets import write_secret
+from orchestrator.tenants import items
+from orchestrator.tenants.desired import SERVICE_USER, Target
+from orchestrator.tenants.items import Item, Key, Observed
+from orchestrator.tenants.planning import Action
+from orchestrator.vault.admin import VaultAdmin
+
+PASSWORD_BYTES = 24
+
+#: Keystone revokes tokens by the second: a login in the second of a password change may be refused once or twice.
+REVOCATION_SECONDS = 5.0
+
+#: The collections of Neutron, as its tags are addressed.
+COLLECTIONS = {
+    items.Network.noun: "networks",
+    items.Subnet.noun: "subnets",
+    items.Router.noun: "routers",
+    items.SecurityGroup.noun: "security-groups",
+}
+
+
+@dataclass(slots=True)
+class Place:
+    """Where the items of one target are built: its cloud and vault, and the ids of what is there already."""
+
+    target: Target
+    cloud: Connection | None
+    vault: VaultAdmin | None
+    secrets_folder: Path
+    ids: dict[Key, str]
+    roles: Mapping[str, str] = field(default_factory=dict)
+    external_networks: Mapping[str, str] = field(default_factory=dict)
+    passwords: dict[str, str] = field(default_factory=dict, repr=False)
+    other_writes: int = 0
+
+    @property
+    def connection(self) -> Connection:
+        if self.cloud is None:
+            raise TricenterError(f"{self.target.centre} has no cloud, and something for one was planned")
+        return self.cloud
+
+    @property
+    def project_id(self) -> str:
+        return self.id_of("project", self.target.tenant)
+
+    @property
+    def domain_id(self) -> str:
+        return self.id_of("domain", self.target.tenant)
+
+    def id_of(self, noun: str, name: str) -> str:
+        try:
+            return self.ids[noun, name]
+        except KeyError:
+            raise TricenterError(f"{self.target}: there is no {noun} {name} to build on", hint="plan again") from None
+
+    def writes(self) -> int:
+        """Return how many write requests were sent from here, by whatever login."""
+        return self.other_writes + (writes(self.cloud) if self.cloud else 0)
+
+
+def ids_of(observed: Observed) -> dict[Key, str]:
+    """Return the ids of what may be built on: what is ours, or has no owner."""
+    return {key: each.id for key, found in observed.items() for each in found if each.ours or not each.item.owned}
+
+
+def carry_out(place: Place, action: Action) -> str:
+    """Do one action and return the id of what it was done to. Conflicts are not for here."""
+    if action.kind == "create":
+        place.ids[action.item.key] = create(action.item, place)
+    elif action.kind == "update":
+        update(action.item, place, action)
+    else:
+        remove(action.item, place, action)
+    return place.ids.get(action.item.key) or action.object_id or ""
+
+
+# --- create
+
+
+@singledispatch
+def create(item: Item, place: Place) -> str:
+    """Create an item and return its id."""
+    raise TypeError(f"nobody knows how to create a {item.noun}")
+
+
+@create.register
+def _(item: items.Domain, place: Place) -> str:
+    return identity.create_domain(place.connection, item.name, item.description)
+
+
+@create.register
+def _(item: items.Project, place: Place) -> str:
+    return identity.create_project(place.connection, item.name, place.domain_id, item.description)
+
+
+@create.register
+def _(item: items.Group, place: Place) -> str:
+    return identity.create_group(place.connection, item.name, place.domain_id, item.description)
+
+
+@create.register
+def _(item: items.User, place: Place) -> str:
+    password = secrets.token_urlsafe(PASSWORD_BYTES)
+    if item.name == SERVICE_USER:
+        place.passwords[item.name] = password
+    else:
+        # Written first: a user whose password was lost with this process could never log in.
+        write_secret(handover_file(place.secrets_folder, place.target, item.name), password + "\n")
+    return identity.create_user(
+        place.connection,
+        item.name,
+        place.domain_id,
+        project_id=place.project_id,
+        description=item.description,
+        email=item.email,
+        password=password,
+    )
+
+
+@create.register
+def _(item: items.Role, place: Place) -> str:
+    identity.grant(place.connection, _grant(item, place))
+    return place.roles[item.role]
+
+
+@create.register
+def _(item: items.Membership, place: Place) -> str:
+    user_id = place.id_of("user", item.user)
+    identity.add_to_group(place.connection, place.id_of("group", item.group), user_id)
+    return user_id
+
+
+@create.register
+def _(item: items.Quota, place: Place) -> str:
+    _set_quota(item, place, item.limits)
+    return place.project_id
+
+
+@create.register
+def _(item: items.Credential, place: Place) -> str:
+    return _issue(item, place)
+
+
+@create.register
+def _(item: items.Network, place: Place) -> str:
+    made = network.create_network(place.connection, item.name, place.project_id, item.description)
+    return _tagged(item, place, made)
+
+
+@create.register
+def _(item: items.Subnet, place: Place) -> str:
+    made = network.create_subnet(
+        place.connection,
+        item.name,
+        place.project_id,
+        network_id=place.id_of("network", item.network),
+        cidr=item.cidr,
+        dns=item.dns,
+        description=item.description,
+    )
+    return _tagged(item, place, made)
+
+
+@create.register
+def _(item: items.Router, place: Place) -> str:
+    external = place.external_networks[item.external_network] if item.external_network else None
+    made = network.create_router(
+        place.connection, item.name, place.project_id, external_network_id=external, description=item.description
+    )
+    return _tagged(item, place, made)
+
+
+@create.register
+def _(item: items.Interface, place: Place) -> str:
+    router_id = place.id_of("router", item.router)
+    network.add_interface(place.connection, router_id, place.id_of("subnet", item.subnet))
+    return router_id
+
+
+@create.register
+def _(item: items.SecurityGroup, place: Place) -> str:
+    made = security.create_security_group(place.connection, item.name, place.project_id, item.description)
+    return _tagged(item, place, made)
+
+
+@create.register
+def _(item: items.SecurityRule, place: Place) -> str:
+    group_id = place.id_of("security group", item.group)
+    security.create_rule(place.connection, group_id, place.project_id, item.rule)
+    return group_id
+
+
+@create.register
+def _(item: items.Bucket, place: Place) -> str:
+    return _ensure_bucket(item, place)
+
+
+# --- update
+
+
+@singledispatch
+def update(item: Item, place: Place, action: Action) -> None:
+    """Change what differs of an item."""
+    raise TypeError(f"nobody knows how to update a {item.noun}")
+
+
+@update.register(items.Domain)
+@update.register(items.Project)
+@update.register(items.Group)
+@update.register(items.User)
+def _(item: Item, place: Place, action: Action) -> None:
+    values = {each.field: each.after for each in action.changes}
+    identity.update(place.connection, item.noun, _there(action), **values)
+
+
+@update.register
+def _(item: items.Quota, place: Place, action: Action) -> None:
+    changed = {each.field for each in action.changes}
+    _set_quota(item, place, {name: limit for name, limit in item.limits.items() if name in changed})
+
+
+@update.register
+def _(item: items.Credential, place: Place, action: Action) -> None:
+    _issue(item, place)
+
+
+@update.register(items.Network)
+@update.register(items.Subnet)
+@update.register(items.Router)
+@update.register(items.SecurityGroup)
+def _(item: Item, place: Place, action: Action) -> None:
+    values: dict[str, Any] = {}
+    for change in action.changes:
+        if change.field == "tag":
+            network.add_tag(place.connection, COLLECTIONS[item.noun], _there(action))
+        elif change.field == "external_network":
+            values["external_gateway_info"] = {"network_id": place.external_networks[str(change.after)]}
+        elif change.field == "dns":
+            values["dns_nameservers"] = list(item.dns) if isinstance(item, items.Subnet) else []
+        else:
+            values[change.field] = change.after
+    if values:
+        network.update(place.connection, item.noun.replace(" ", "_"), _there(action), **values)
+
+
+@update.register
+def _(item: items.Bucket, place: Place, action: Action) -> None:
+    _ensure_bucket(item, place)
+
+
+# --- remove: links only
+
+
+@singledispatch
+def remove(item: Item, place: Place, action: Action) -> None:
+    """Take a link away."""
+    raise TypeError(f"a {item.noun} is never taken away")
+
+
+@remove.register
+def _(item: items.Role, place: Place, action: Action) -> None:
+    identity.revoke(place.connection, _grant(item, place))
+
+
+@remove.register
+def _(item: items.Membership, place: Place, action: Action) -> None:
+    group_id, user_id = place.id_of("group", item.group), place.id_of("user", item.user)
+    identity.remove_from_group(place.connection, group_id, user_id)
+
+
+@remove.register
+def _(item: items.SecurityRule, place: Place, action: Action) -> None:
+    security.delete_rule(place.connection, _there(action))
+
+
+# --- what several of them share
+
+
+def handover_file(folder: Path, target: Target, user: str) -> Path:
+    """Return where a new member's first password waits to be handed over: a file that only the officer can read."""
+    return folder / "handover" / f"{target.tenant}.{target.centre}.{user}.password"
+
+
+def _there(action: Action) -> str:
+    if action.object_id is None:
+        raise TypeError(f"{action.name}: an update without the id of what it updates")
+    return action.object_id
+
+
+def _grant(item: items.Role, place: Place) -> identity.Grant:
+    holder_id = place.id_of(item.holder, item.holder_name)
+    return identity.Grant(place.roles[item.role], place.project_id, item.holder, holder_id)
+
+
+def _set_quota(item: items.Quota, place: Place, limits: quotas.Limits) -> None:
+    setters = {
+        "compute": quotas.set_compute,
+        "network": quotas.set_network,
+        "block_storage": quotas.set_block_storage,
+    }
+    setters[item.name](place.connection, place.project_id, limits)
+
+
+def _tagged(item: Item, place: Place, object_id: str) -> str:
+    network.add_tag(place.connection, COLLECTIONS[item.noun], object_id)
+    return object_id
+
+
+def _ensure_bucket(item: items.Bucket, place: Place) -> str:
+    if place.vault is None:
+        raise TricenterError(f"{place.target.centre} has no vault, and a bucket was planned")
+    place.vault.ensure_bucket(item.name, lock_days=item.lock_days)
+    place.other_writes += 1
+    return item.name
+
+
+def _issue(item: items.Credential, place: Place) -> str:
+    """Issue the credential as the service user itself, which is the only one who may, and keep its secret.
+
+    The user's password is known only to the process that set it; any other sets a new one first.
+    """
+    user_id = place.id_of("user", item.user)
+    if item.user not in place.passwords:
+        password = secrets.token_urlsafe(PASSWORD_BYTES)
+        identity.update(place.connection, "user", user_id, password=password)
+        place.passwords[item.user] = password
+    login = Login(user_id, place.passwords[item.user], place.project_id)
+    again = Retrying(
+        retry=retry_if_exception_type(CredentialRefused),
+        wait=wait_fixed(1),
+        stop=stop_after_delay(REVOCATION_SECONDS),
+        reraise=True,
+    )
+    issued = again(_issue_as, login, item, place)
+    path = credential_file(place.secrets_folder, place.target.tenant, place.target.centre)
+    write_secret(path, entry(place.connection, place.target.tenant, issued))
+    return issued.id
+
+
+def _issue_as(login: Login, item: items.Credential, place: Place) -> identity.IssuedCredential:
+    user = connect_as(place.connection, login)
+    try:
+        return identity.issue_application_credential(
+            user, login.user_id, item.name, role=item.role, description="made by Tricenter for backup and recovery"
+        )
+    finally:
+        place.other_writes += writes(user)

@@ -1,0 +1,166 @@
+"""What a tenant must be at one centre: a pure function of the site."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from math import ceil
+from typing import NamedTuple
+
+from orchestrator.cloud.security import Rule
+from orchestrator.errors import InvalidInput
+from orchestrator.tenants import items
+from orchestrator.tenants.baseline import DESCRIPTION, GROUP, baseline_rules, own_rules
+from orchestrator.tenants.items import Item
+from policies.site import Site
+from policies.tenant import Quota, Tenant
+from policies.tiers import CentreName
+
+#: The user by which Tricenter works inside the tenant's project, and the name of its application credential.
+SERVICE_USER = "tricenter"
+SERVICE_ROLE = "member"
+
+#: What every member of the group has; a member's own role comes on top.
+GROUP_ROLE = "reader"
+
+#: The roles that Tricenter hands out, and takes back. Other roles of a user are somebody else's business.
+ROLES = ("reader", "member", "manager")
+
+CENTRES: tuple[CentreName, ...] = ("production", "same-city", "provincial")
+
+SECONDS_PER_DAY = 86400
+
+
+class Target(NamedTuple):
+    """One tenant at one centre: the unit that is planned, applied, locked and reported."""
+
+    tenant: str
+    centre: CentreName
+
+    def __str__(self) -> str:
+        return f"{self.tenant} @ {self.centre}"
+
+
+class Desired(NamedTuple):
+    """Everything that a tenant must have at a centre. What others need comes first."""
+
+    target: Target
+    items: tuple[Item, ...]
+
+
+def desired(site: Site, tenant: Tenant, centre: CentreName) -> Desired | None:
+    """Return what `tenant` must have at `centre`, None when that is nothing.
+
+    Raises InvalidInput when the tenant uses a name that Tricenter needs itself.
+    """
+    _check_names(tenant)
+    wanted: list[Item] = []
+    cloud = site.clouds().get(centre)
+    if cloud:
+        wanted += _identity(tenant)
+        wanted += _quotas(tenant.quota)
+        wanted += _networks(tenant, cloud.external_network)
+        wanted += _security(tenant)
+        wanted += _credential(tenant)
+    wanted += _bucket(site, tenant, centre)
+    return Desired(Target(tenant.tenant, centre), tuple(wanted)) if wanted else None
+
+
+def all_desired(site: Site, tenants: Iterable[str], centre: CentreName | None = None) -> list[Desired]:
+    """Return what these tenants must have, at one centre or at all, in the order of tenants and centres."""
+    found = (
+        desired(site, site.tenants[tenant], each)
+        for tenant in tenants
+        for each in CENTRES
+        if each in site.centres and centre in (None, each)
+    )
+    return [each for each in found if each is not None]
+
+
+def group_name(tenant: str) -> str:
+    return f"{tenant}-members"
+
+
+def role_item(holder: str, holder_name: str, role: str) -> items.Role:
+    """Return the item of a role that a `user` or a `group` holds."""
+    return items.Role(f"{holder} {holder_name}: {role}", holder, holder_name, role)
+
+
+def membership_item(user: str, group: str) -> items.Membership:
+    return items.Membership(f"{user} in {group}", user, group)
+
+
+def interface_item(subnet: str, router: str) -> items.Interface:
+    """Return the item of a router's foot in a subnet."""
+    return items.Interface(f"{subnet} on {router}", subnet, router)
+
+
+def rule_item(group: str, rule: Rule) -> items.SecurityRule:
+    return items.SecurityRule(f"{group}: {rule}", group, rule)
+
+
+def _check_names(tenant: Tenant) -> None:
+    for what, names, reserved in (
+        ("member", tenant.members, SERVICE_USER),
+        ("security group", tenant.security_groups, GROUP),
+        ("security group", tenant.security_groups, "default"),
+    ):
+        if reserved in names:
+            raise InvalidInput(
+                f"tenant {tenant.tenant}: a {what} cannot be named {reserved!r}: that name is taken",
+                hint=f"give the {what} another name in tenants/{tenant.tenant}.yaml",
+            )
+
+
+def _identity(tenant: Tenant) -> Iterator[Item]:
+    name, title, group = tenant.tenant, str(tenant.title), group_name(tenant.tenant)
+    yield items.Domain(name, title)
+    yield items.Project(name, title)
+    yield items.Group(group, f"members of {name}")
+    yield role_item("group", group, GROUP_ROLE)
+    for login, member in sorted(tenant.members.items()):
+        yield items.User(login, member.name, member.email)
+        yield membership_item(login, group)
+        yield role_item("user", login, member.role)
+    yield items.User(SERVICE_USER, "the service user of Tricenter")
+    yield role_item("user", SERVICE_USER, SERVICE_ROLE)
+
+
+def _credential(tenant: Tenant) -> Iterator[Item]:
+    yield items.Credential(SERVICE_USER, user=SERVICE_USER, role=SERVICE_ROLE)
+
+
+def _quotas(quota: Quota) -> Iterator[Item]:
+    for service in ("compute", "network", "block_storage"):
+        limits = getattr(quota, service).model_dump(exclude_none=True)
+        if limits:
+            yield items.Quota(service, limits)
+
+
+def _networks(tenant: Tenant, external_network: str | None) -> Iterator[Item]:
+    """One router per zone: networks of different zones of the government extranet must not meet on a router."""
+    for zone in sorted({each.zone for each in tenant.networks.values()}):
+        yield items.Router(zone, f"zone {zone}", external_network)
+    for name, network in sorted(tenant.networks.items()):
+        about = f"zone {network.zone}"
+        yield items.Network(name, about)
+        yield items.Subnet(name, name, str(network.cidr), tuple(str(each) for each in network.dns), about)
+        yield interface_item(name, network.zone)
+
+
+def _security(tenant: Tenant) -> Iterator[Item]:
+    yield items.SecurityGroup(GROUP, DESCRIPTION)
+    for rule in sorted(baseline_rules(each.cidr for each in tenant.networks.values()), key=str):
+        yield rule_item(GROUP, rule)
+    for name, group in sorted(tenant.security_groups.items()):
+        yield items.SecurityGroup(name, group.description)
+        for rule in sorted(own_rules(group.rules), key=str):
+            yield rule_item(name, rule)
+
+
+def _bucket(site: Site, tenant: Tenant, centre: CentreName) -> Iterator[Item]:
+    vault = site.vaults().get(centre)
+    copies = [site.tiers[system.tier].copies.get(centre) for system in tenant.systems.values()]
+    locks = [copy.retention.lock.total_seconds() for copy in copies if copy]
+    if vault and locks:
+        days = ceil(max(locks) / SECONDS_PER_DAY)
+        yield items.Bucket(vault.bucket(tenant.tenant), True, "COMPLIANCE" if days else None, days)

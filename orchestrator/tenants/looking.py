@@ -1,0 +1,143 @@
+"""Looking at the centres: what each tenant wants there, what is there, and the plan between the two.
+
+Centres are looked at side by side. One that does not answer is told apart from one that is wrong: an outage of one
+centre must not keep the others from being looked at, while a refused password or a fault in the site stops everything
+before anything is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from orchestrator.cloud.connection import Connection, disconnect
+from orchestrator.errors import Unreachable
+from orchestrator.tenants import items
+from orchestrator.tenants.building import Place, ids_of
+from orchestrator.tenants.desired import CENTRES, Desired, Target
+from orchestrator.tenants.items import Observed, Seen
+from orchestrator.tenants.observing import by_key, observe
+from orchestrator.tenants.planning import Action, plan
+from orchestrator.tenants.survey import Survey, survey
+from orchestrator.vault.admin import VaultAdmin
+from policies.site import Site
+
+
+class Centres(Protocol):
+    """What is needed of the program to reach the centres."""
+
+    @property
+    def site(self) -> Site: ...
+
+    @property
+    def secrets_folder(self) -> Path: ...
+
+    def new_cloud(self, centre: str) -> Connection:
+        """Return a connection of its own."""
+
+    def vault_admin(self, centre: str) -> VaultAdmin: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One tenant at one centre, as it was found."""
+
+    wanted: Desired
+    observed: Observed
+    actions: tuple[Action, ...]
+    roles: Mapping[str, str] = field(default_factory=dict)
+    external_networks: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def target(self) -> Target:
+        return self.wanted.target
+
+    @property
+    def absent(self) -> bool:
+        """Whether nothing of the tenant is there."""
+        return not self.observed
+
+    @property
+    def unchanged(self) -> int:
+        """How many items are as they must be."""
+        touched = {each.item.key for each in self.actions if each.kind != "remove"}
+        return sum(each.key not in touched for each in self.wanted.items)
+
+    def place(self, connection: Connection | None, vault: VaultAdmin | None, secrets_folder: Path) -> Place:
+        """Return where the actions of this look can be carried out."""
+        return Place(
+            self.target,
+            connection,
+            vault,
+            secrets_folder,
+            ids_of(self.observed),
+            self.roles,
+            self.external_networks,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """What was seen at all centres that answered, and the errors of those that did not."""
+
+    found: tuple[Look, ...]
+    unreachable: Mapping[str, Unreachable]
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        return tuple(action for look in self.found for action in look.actions)
+
+
+def look(centres: Centres, wanted: Sequence[Desired], *, all_quotas: bool = False) -> Looks:
+    """Look at everything that these tenants want. Raises CredentialRefused or InvalidInput as soon as one is met."""
+    by_centre = {centre: [each for each in wanted if each.target.centre == centre] for centre in CENTRES}
+    asked = {centre: several for centre, several in by_centre.items() if several}
+    unreachable: dict[str, Unreachable] = {}
+    found: dict[Target, Look] = {}
+    with ThreadPoolExecutor(max_workers=max(1, len(asked))) as pool:
+        futures = {
+            centre: pool.submit(_look_at, centres, centre, several, all_quotas) for centre, several in asked.items()
+        }
+        for centre, future in futures.items():
+            try:
+                found |= {each.target: each for each in future.result()}
+            except Unreachable as error:
+                unreachable[centre] = error
+    ordered = tuple(found[each.target] for each in wanted if each.target in found)
+    return Looks(ordered, unreachable)
+
+
+def _look_at(centres: Centres, centre: str, wanted: Collection[Desired], all_quotas: bool) -> list[Look]:
+    has_cloud, has_bucket = centre in centres.site.clouds(), any(_buckets(each) for each in wanted)
+    cloud = _survey(centres, centre, wanted, all_quotas) if has_cloud else None
+    vault = centres.vault_admin(centre) if has_bucket else None
+    looks = []
+    for want in wanted:
+        seen = [*_seen_buckets(vault, want)] if vault else []
+        observed = {**(observe(cloud, want.target.tenant) if cloud else {}), **by_key(seen)}
+        roles, external = (cloud.roles, cloud.external_networks) if cloud else ({}, {})
+        looks.append(Look(want, observed, plan(want, observed), roles, external))
+    return looks
+
+
+def _survey(centres: Centres, centre: str, wanted: Collection[Desired], all_quotas: bool) -> Survey:
+    connection = centres.new_cloud(centre)
+    try:
+        return survey(connection, centre, wanted, centres.secrets_folder, all_quotas=all_quotas)
+    finally:
+        disconnect(connection)
+
+
+def _buckets(want: Desired) -> list[items.Bucket]:
+    return [each for each in want.items if isinstance(each, items.Bucket)]
+
+
+def _seen_buckets(vault: VaultAdmin, want: Desired) -> Iterator[Seen]:
+    for bucket in _buckets(want):
+        state = vault.observe_bucket(bucket.name)
+        if state:
+            item = items.Bucket(bucket.name, state.versioning, state.lock_mode, state.lock_days)
+            yield Seen(bucket.name, True, item)

@@ -1,0 +1,128 @@
+"""A survey of a cloud, seen as the items of one tenant: pure, and the counterpart of `desired`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from orchestrator.cloud import identity
+from orchestrator.cloud.marks import TAG, unmarked
+from orchestrator.tenants import items
+from orchestrator.tenants.desired import (
+    ROLES,
+    SERVICE_ROLE,
+    SERVICE_USER,
+    group_name,
+    interface_item,
+    membership_item,
+    role_item,
+    rule_item,
+)
+from orchestrator.tenants.items import Key, Observed, Seen
+from orchestrator.tenants.survey import Details, Survey
+
+
+def observe(survey: Survey, tenant: str) -> Observed:
+    """Return what the cloud has of a tenant. Of a domain that is not ours only the domain is told."""
+    return by_key(_seen(survey, tenant))
+
+
+def by_key(seen: Iterable[Seen]) -> Observed:
+    found: dict[Key, list[Seen]] = defaultdict(list)
+    for each in seen:
+        found[each.item.key].append(each)
+    return {key: tuple(several) for key, several in found.items()}
+
+
+def _seen(survey: Survey, tenant: str) -> Iterator[Seen]:
+    domain = survey.domains.get(tenant)
+    if domain is None:
+        return
+    yield Seen(domain.id, domain.ours, items.Domain(domain.name, unmarked(domain.description)))
+    if not domain.ours:
+        return
+    users = {each.id: each for each in survey.users if each.domain_id == domain.id}
+    groups = {each.id: each for each in survey.groups if each.domain_id == domain.id}
+    for user in users.values():
+        yield Seen(user.id, user.ours, items.User(user.name, unmarked(user.description), user.email))
+    for group in groups.values():
+        yield Seen(group.id, group.ours, items.Group(group.name, unmarked(group.description)))
+    project = survey.project_of(tenant)
+    if project is None:
+        return
+    yield Seen(project.id, project.ours, items.Project(project.name, unmarked(project.description)))
+    details = survey.details.get(tenant, Details())
+    yield from _links(survey, details, project, users, groups)
+    yield from _credentials(details)
+    for service, limits in details.limits.items():
+        yield Seen(project.id, True, items.Quota(service, limits))
+    yield from _networks(survey, project.id)
+    yield from _security(survey, project.id)
+
+
+def _links(
+    survey: Survey,
+    details: Details,
+    project: identity.Project,
+    users: dict[str, identity.User],
+    groups: dict[str, identity.Group],
+) -> Iterator[Seen]:
+    """Roles and memberships. Those of users and groups of ours are ours, as far as we hand out such roles."""
+    names = {role_id: name for name, role_id in survey.roles.items()}
+    for grant in survey.grants:
+        holder = (users if grant.holder == "user" else groups).get(grant.holder_id)
+        role = names.get(grant.role_id)
+        if grant.project_id == project.id and holder and role:
+            ours = holder.ours and role in ROLES
+            yield Seen(grant.role_id, ours, role_item(grant.holder, holder.name, role))
+    group = group_name(project.name)
+    for user_id in details.member_ids:
+        if user := users.get(user_id):
+            yield Seen(user.id, user.ours, membership_item(user.name, group))
+
+
+def _credentials(details: Details) -> Iterator[Seen]:
+    for each in details.credentials:
+        state = "present" if each.id == details.stored_credential else "missing"
+        item = items.Credential(each.name, user=SERVICE_USER, role=SERVICE_ROLE, secret_file=state)
+        yield Seen(each.id, each.ours, item)
+
+
+def _networks(survey: Survey, project_id: str) -> Iterator[Seen]:
+    names = {each.id: each.name for each in survey.networks}
+    for network in survey.networks:
+        if network.project_id == project_id:
+            about = unmarked(network.description)
+            yield Seen(network.id, network.ours, items.Network(network.name, about, TAG in network.tags))
+    routers = {each.id: each for each in survey.routers if each.project_id == project_id}
+    for router in routers.values():
+        external = names.get(router.external_network_id or "")
+        about = unmarked(router.description)
+        yield Seen(router.id, router.ours, items.Router(router.name, about, external, TAG in router.tags))
+    subnets = {each.id: each for each in survey.subnets if each.project_id == project_id}
+    for subnet in subnets.values():
+        item = items.Subnet(
+            subnet.name,
+            names.get(subnet.network_id, subnet.network_id),
+            subnet.cidr,
+            subnet.dns,
+            unmarked(subnet.description),
+            TAG in subnet.tags,
+        )
+        yield Seen(subnet.id, subnet.ours, item)
+    for interface in survey.interfaces:
+        if interface.subnet_id in subnets and interface.router_id in routers:
+            subnet, router = subnets[interface.subnet_id], routers[interface.router_id]
+            if subnet.ours and router.ours:
+                yield Seen(router.id, True, interface_item(subnet.name, router.name))
+
+
+def _security(survey: Survey, project_id: str) -> Iterator[Seen]:
+    for group in survey.security_groups:
+        if group.project_id != project_id:
+            continue
+        about = unmarked(group.description)
+        yield Seen(group.id, group.ours, items.SecurityGroup(group.name, about, TAG in group.tags))
+        if group.ours:
+            for each in group.rules:
+                yield Seen(each.id, each.ours, rule_item(group.name, each.rule))

@@ -1,0 +1,225 @@
+"""Plans and results as a person reads them, and as JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.errors import TricenterError
+from orchestrator.tenants.applying import Applied, Outcome
+from orchestrator.tenants.desired import CENTRES
+from orchestrator.tenants.looking import Look, Looks
+from orchestrator.tenants.planning import Action, Kind, show
+from policies.site import Site
+
+SIGNS: Mapping[Kind, tuple[str, str]] = {
+    "create": ("+", "green"),
+    "update": ("~", "yellow"),
+    "remove": ("-", "red"),
+    "conflict": ("!", "bold red"),
+}
+
+
+def print_json(console: Console, value: Any) -> None:
+    console.print(json.dumps(value, ensure_ascii=False, indent=2), markup=False, soft_wrap=True)
+
+
+def print_plan(console: Console, looks: Looks) -> None:
+    """Print what would be done, one line an action, and a summary."""
+    for look in looks.found:
+        if look.actions:
+            console.print(Text(str(look.target), style="bold"))
+            for action in look.actions:
+                console.print(line(action), soft_wrap=True)
+    for centre, error in looks.unreachable.items():
+        console.print(Text(f"✗ {centre}: {error}", style="red"), soft_wrap=True)
+    console.print(Text(f"计划 plan: {summary(looks)}", style="bold"))
+
+
+def line(action: Action) -> Text:
+    """Return an action as a line of a diff: `  + create network business 10.20.1.0/24`."""
+    sign, style = SIGNS[action.kind]
+    return Text(f"  {sign} {action}", style=style)
+
+
+def summary(looks: Looks) -> str:
+    """Return the counts of a plan in one line."""
+    kinds = Counter(action.kind for action in looks.actions)
+    unchanged = sum(look.unchanged for look in looks.found)
+    parts = [f"{kinds['create']} to create", f"{kinds['update']} to update"]
+    parts += [f"{kinds['remove']} to remove"] if kinds["remove"] else []
+    parts += [f"{kinds['conflict']} in conflict"] if kinds["conflict"] else []
+    parts += [f"{unchanged} unchanged"]
+    parts += [f"{len(looks.unreachable)} centre(s) unreachable"] if looks.unreachable else []
+    return ", ".join(parts)
+
+
+def plan_json(looks: Looks) -> dict[str, Any]:
+    kinds = Counter(action.kind for action in looks.actions)
+    return {
+        "actions": [action_json(each) for each in looks.actions],
+        "summary": {
+            "create": kinds["create"],
+            "update": kinds["update"],
+            "remove": kinds["remove"],
+            "conflict": kinds["conflict"],
+            "unchanged": sum(look.unchanged for look in looks.found),
+        },
+        "unreachable": {centre: str(error) for centre, error in looks.unreachable.items()},
+    }
+
+
+def action_json(action: Action) -> dict[str, Any]:
+    return {
+        "tenant": action.target.tenant,
+        "centre": action.target.centre,
+        "kind": action.kind,
+        "noun": action.item.noun,
+        "name": action.item.name,
+        "id": action.object_id,
+        "changes": [{"field": each.field, "before": each.before, "after": each.after} for each in action.changes],
+        "reason": action.reason or None,
+        "text": str(action),
+    }
+
+
+def print_applied(console: Console, applied: Applied) -> None:
+    """Print what became of each target that did not end well, and the counts of all."""
+    for outcome in applied.outcomes:
+        if outcome.error:
+            left = f", {outcome.pending} action(s) left" if outcome.pending else ""
+            console.print(Text(f"✗ {outcome.target}: {outcome.error}{left}", style="red"), soft_wrap=True)
+        elif outcome.conflicts:
+            console.print(Text(f"! {outcome.target}: conflict, nothing written", style="bold red"), soft_wrap=True)
+        elif outcome.pending:
+            console.print(Text(f"✗ {outcome.target}: still differs: {outcome.planned[0]}", style="red"))
+    for centre, error in applied.unreachable.items():
+        console.print(Text(f"✗ {centre}: {error}", style="red"), soft_wrap=True)
+    counts = applied_json(applied)["summary"]
+    told = [f"{counts['created']} created", f"{counts['updated']} updated"]
+    told += [f"{counts['removed']} removed"] if counts["removed"] else []
+    told += [f"{counts['failed']} failed", f"{counts['unchanged']} unchanged"]
+    told += [f"{counts['conflicts']} in conflict"] if counts["conflicts"] else []
+    console.print(Text(f"结果 result: {', '.join(told)}", style="bold"))
+
+
+def applied_json(applied: Applied) -> dict[str, Any]:
+    return {
+        "targets": [_outcome_json(each) for each in applied.outcomes],
+        "summary": {
+            "created": applied.count("create"),
+            "updated": applied.count("update"),
+            "removed": applied.count("remove"),
+            "failed": applied.failed,
+            "conflicts": sum(len(each.conflicts) for each in applied.outcomes),
+            "unchanged": applied.unchanged,
+            "writes": applied.writes,
+        },
+        "unreachable": {centre: str(error) for centre, error in applied.unreachable.items()},
+    }
+
+
+def _outcome_json(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "tenant": outcome.target.tenant,
+        "centre": outcome.target.centre,
+        "state": outcome.state,
+        "done": [action_json(each) for each in outcome.done],
+        "conflicts": [action_json(each) for each in outcome.conflicts],
+        "pending": outcome.pending,
+        "writes": outcome.writes,
+        "error": str(outcome.error) if outcome.error else None,
+    }
+
+
+def state_of(looks: Looks, tenant: str, centre: str) -> str:
+    """Return in a word how a tenant stands at a centre."""
+    if centre in looks.unreachable:
+        return "unreachable"
+    found = [each for each in looks.found if each.target == (tenant, centre)]
+    if not found:
+        return "-"
+    if not found[0].actions:
+        return "in sync"
+    return "absent" if found[0].absent else f"differs ({len(found[0].actions)})"
+
+
+def tenants_json(site: Site, tenants: Sequence[str], looks: Looks) -> list[dict[str, Any]]:
+    return [
+        {
+            "tenant": name,
+            "title": site.tenants[name].title.model_dump(),
+            "systems": dict(Counter(each.tier for each in site.tenants[name].systems.values())),
+            "centres": {centre: state_of(looks, name, centre) for centre in CENTRES},
+        }
+        for name in tenants
+    ]
+
+
+def print_tenants(console: Console, site: Site, tenants: Sequence[str], looks: Looks) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("租户 tenant", "名称 title", "系统 systems", *CENTRES):
+        table.add_column(heading, overflow="fold")
+    styles = {"in sync": "green", "unreachable": "red", "absent": "dim", "-": "dim"}
+    for row in tenants_json(site, tenants, looks):
+        systems = ", ".join(f"{tier} {count}" for tier, count in sorted(row["systems"].items()))
+        states = (Text(state, style=styles.get(state, "yellow")) for state in row["centres"].values())
+        table.add_row(row["tenant"], str(site.tenants[row["tenant"]].title), systems, *states)
+    console.print(table)
+
+
+def objects_json(looks: Looks) -> list[dict[str, Any]]:
+    return [
+        {"tenant": look.target.tenant, "centre": look.target.centre, **each}
+        for look in looks.found
+        for each in _objects(look)
+    ]
+
+
+def print_objects(console: Console, looks: Looks) -> None:
+    """Print everything that was found, centre by centre."""
+    for look in looks.found:
+        differs = f"differs ({len(look.actions)})" if look.actions else "in sync"
+        console.print(Text(f"{look.target}: {'absent' if look.absent else differs}", style="bold"))
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for heading in ("对象 object", "名称 name", "编号 id", "属性 values", "归属 by"):
+            table.add_column(heading, overflow="fold")
+        for each in _objects(look):
+            values = ", ".join(f"{name}={show(value)}" for name, value in each["values"].items())
+            whose = "tricenter" if each["managed"] else "-"
+            table.add_row(*(Text(cell) for cell in (each["noun"], each["name"], each["id"], values, whose)))
+        console.print(table)
+    for centre, error in looks.unreachable.items():
+        console.print(Text(f"✗ {centre}: {error}", style="red"), soft_wrap=True)
+
+
+def _objects(look: Look) -> Iterator[dict[str, Any]]:
+    for found in look.observed.values():
+        for seen in found:
+            item = seen.item
+            yield {
+                "noun": item.noun,
+                "name": item.name,
+                "id": seen.id,
+                "managed": seen.ours,
+                "values": item.values(),
+            }
+
+
+def explain_unreachable(looks: Looks) -> TricenterError | None:
+    """Return the error that stands for centres that did not answer, None when all did."""
+    from orchestrator.errors import PartlyDone
+
+    if not looks.unreachable:
+        return None
+    first = next(iter(looks.unreachable.values()))
+    if not looks.found:
+        return first
+    told = "; ".join(f"{centre}: {error}" for centre, error in looks.unreachable.items())
+    return PartlyDone(f"not every centre could be looked at: {told}", hint=first.hint)

@@ -1,0 +1,172 @@
+"""What one cloud holds, read with a number of requests that hardly grows with the number of tenants.
+
+Every kind of object is listed once for the whole cloud. Only what no service lists for all is asked per tenant: the
+compute and block storage quotas, who is in the group, and the service user's credentials.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from orchestrator.cloud import identity, network, quotas, security
+from orchestrator.cloud.connection import Connection, cloud_name
+from orchestrator.cloud.credentials import credential_file, stored_id
+from orchestrator.errors import InvalidInput
+from orchestrator.tenants import items
+from orchestrator.tenants.desired import SERVICE_USER, Desired, group_name
+
+T = TypeVar("T", identity.Group, identity.User)
+
+QUOTA_SERVICES = ("compute", "network", "block_storage")
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What had to be asked for one tenant."""
+
+    limits: Mapping[str, quotas.Limits] = field(default_factory=dict)
+    member_ids: frozenset[str] = frozenset()
+    credentials: tuple[identity.ApplicationCredential, ...] = ()
+    stored_credential: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """One cloud at one moment."""
+
+    roles: Mapping[str, str]
+    domains: Mapping[str, identity.Domain]
+    projects: Collection[identity.Project]
+    groups: Collection[identity.Group]
+    users: Collection[identity.User]
+    grants: Collection[identity.Grant]
+    networks: Collection[network.Network]
+    subnets: Collection[network.Subnet]
+    routers: Collection[network.Router]
+    interfaces: Collection[network.Interface]
+    security_groups: Collection[security.SecurityGroup]
+    details: Mapping[str, Details]
+
+    @property
+    def external_networks(self) -> dict[str, str]:
+        return {each.name: each.id for each in self.networks if each.external}
+
+    def project_of(self, tenant: str) -> identity.Project | None:
+        """Return the project of a tenant whose domain is ours."""
+        domain = self.domains.get(tenant)
+        if domain is None or not domain.ours:
+            return None
+        return next((each for each in self.projects if each.domain_id == domain.id and each.name == tenant), None)
+
+
+def survey(
+    connection: Connection, centre: str, wanted: Collection[Desired], secrets: Path, *, all_quotas: bool = False
+) -> Survey:
+    """Look at a cloud, with the details of these tenants.
+
+    Raises InvalidInput when the cloud lacks a role or the external network that the site names, and what the cloud
+    room raises.
+    """
+    domains = {each.name: each for each in identity.domains(connection)}
+    ours = [each for want in wanted if (each := domains.get(want.target.tenant)) and each.ours]
+    found = Survey(
+        roles=identity.roles(connection),
+        domains=domains,
+        projects=identity.projects(connection),
+        groups=_of_domains(lambda domain: identity.groups(connection, domain), ours),
+        users=_of_domains(lambda domain: identity.users(connection, domain), ours),
+        grants=identity.grants(connection),
+        networks=network.networks(connection),
+        subnets=network.subnets(connection),
+        routers=network.routers(connection),
+        interfaces=network.interfaces(connection),
+        security_groups=security.security_groups(connection),
+        details={},
+    )
+    _check(found, connection, wanted)
+    details = _details(found, connection, centre, wanted, secrets, all_quotas=all_quotas)
+    return Survey(**{name: getattr(found, name) for name in Survey.__slots__ if name != "details"}, details=details)
+
+
+def _of_domains(ask: Callable[[str | None], list[T]], ours: list[identity.Domain]) -> list[T]:
+    """List for all domains at once, then ask alone each of ours that shows nothing.
+
+    A domain of ours shows nothing when it is new, or when the cloud lists domains with drivers of their own apart.
+    """
+    found = ask(None)
+    shown = {each.domain_id for each in found}
+    for domain in ours:
+        if domain.id not in shown:
+            found += ask(domain.id)
+    return found
+
+
+def _check(found: Survey, connection: Connection, wanted: Collection[Desired]) -> None:
+    for item in (each for want in wanted for each in want.items):
+        if isinstance(item, items.Role) and item.role not in found.roles:
+            raise InvalidInput(
+                f"cloud {cloud_name(connection)!r} has no role {item.role!r}",
+                hint=f"openstack role create {item.role}, or give the member another role",
+            )
+        if isinstance(item, items.Router) and item.external_network not in (None, *found.external_networks):
+            known = ", ".join(found.external_networks) or "none"
+            raise InvalidInput(
+                f"cloud {cloud_name(connection)!r} has no external network {item.external_network!r}",
+                hint=f"set external_network of the centre's cloud in site.yaml; there are: {known}",
+            )
+
+
+def _details(
+    found: Survey,
+    connection: Connection,
+    centre: str,
+    wanted: Collection[Desired],
+    secrets: Path,
+    *,
+    all_quotas: bool,
+) -> dict[str, Details]:
+    projects = {want: project for want in wanted if (project := found.project_of(want.target.tenant))}
+    services = {
+        want: QUOTA_SERVICES if all_quotas else tuple(each.name for each in want.items if isinstance(each, items.Quota))
+        for want in projects
+    }
+    network_limits = quotas.network(
+        connection, [project.id for want, project in projects.items() if "network" in services[want]]
+    )
+    details = {}
+    for want, project in projects.items():
+        limits = {}
+        if "compute" in services[want]:
+            limits["compute"] = quotas.compute(connection, project.id)
+        if "network" in services[want]:
+            limits["network"] = network_limits[project.id]
+        if "block_storage" in services[want]:
+            limits["block_storage"] = quotas.block_storage(connection, project.id)
+        tenant = want.target.tenant
+        details[tenant] = Details(
+            limits,
+            _members(found, connection, project),
+            _credentials(found, connection, project),
+            stored_id(credential_file(secrets, tenant, centre)),
+        )
+    return details
+
+
+def _members(found: Survey, connection: Connection, project: identity.Project) -> frozenset[str]:
+    name = group_name(project.name)
+    for group in found.groups:
+        if group.domain_id == project.domain_id and group.name == name:
+            return identity.group_user_ids(connection, group.id)
+    return frozenset()
+
+
+def _credentials(
+    found: Survey, connection: Connection, project: identity.Project
+) -> tuple[identity.ApplicationCredential, ...]:
+    for user in found.users:
+        if user.domain_id == project.domain_id and user.name == SERVICE_USER:
+            return tuple(identity.application_credentials(connection, user.id))
+    return ()

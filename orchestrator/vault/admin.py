@@ -1,0 +1,244 @@
+"""Administration of a vault: buckets that keep versions and lock objects, and what a store can really do.
+
+Uses the admin credential. What it reports was read back from the store, never assumed from a call that "worked":
+some stores answer a call that they do not know with success.
+"""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from orchestrator.errors import CheckFailed, TricenterError
+from orchestrator.vault.signing import Credential
+from orchestrator.vault.wire import (
+    CONNECT_SECONDS,
+    READ_SECONDS,
+    AlreadyThere,
+    NoSuchObject,
+    Wire,
+    explain,
+    sha256_of,
+    unreachable,
+)
+
+#: Long enough to try a refused delete, short enough that the next probe can clean up.
+PROBE_LOCK = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class BucketState:
+    """A bucket as the vault describes it. Without lock, `lock_mode` is None and `lock_days` 0."""
+
+    versioning: bool
+    lock_mode: str | None
+    lock_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What a store was seen to do: each by writing, trying and reading back."""
+
+    versioning: bool
+    object_lock: bool
+    conditional_write: bool
+    checks_signed_hash: bool
+    checks_checksum: bool
+
+
+class VaultAdmin:
+    """The vault of one centre, with the credential that may create buckets."""
+
+    def __init__(self, centre: str, endpoint: str, region: str, credential: Credential) -> None:
+        # Imported here: boto3 takes half a second of CPU, and only this class needs it.
+        import boto3
+        from botocore.config import Config
+
+        self._centre, self._endpoint, self._region, self._credential = centre, endpoint, region, credential
+        self._s3 = boto3.client(
+            "s3",
+            endpoint_url=endpoint,
+            region_name=region,
+            aws_access_key_id=credential.access_key,
+            aws_secret_access_key=credential.secret_key,
+            config=Config(
+                connect_timeout=CONNECT_SECONDS,
+                read_timeout=READ_SECONDS,
+                retries={"mode": "standard", "total_max_attempts": 2},
+                s3={"addressing_style": "path"},
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        )
+
+    def observe_bucket(self, name: str) -> BucketState | None:
+        """Return how the bucket stands in the vault, or None when there is none."""
+        if not self._exists(name):
+            return None
+        with self._translated(name):
+            versioning = self._s3.get_bucket_versioning(Bucket=name).get("Status") == "Enabled"
+        try:
+            with self._translated(name):
+                lock = self._s3.get_object_lock_configuration(Bucket=name)["ObjectLockConfiguration"]
+        except NoSuchObject:  # the answer of S3 for a bucket without object lock
+            lock = {}
+        rule = lock.get("Rule", {}).get("DefaultRetention", {})
+        days = rule.get("Days", 0) + 365 * rule.get("Years", 0)
+        return BucketState(versioning, rule.get("Mode"), days)
+
+    def ensure_bucket(self, name: str, *, lock_days: int) -> None:
+        """Make the bucket exist, keep versions, and lock each new object for `lock_days` (COMPLIANCE).
+
+        May be repeated. Lengthens the lock, never shortens it; 0 asks for versions only. Raises CheckFailed when
+        the vault, asked again, does not have what was set.
+        """
+        state = self.observe_bucket(name)
+        if state is None:
+            with suppress(AlreadyThere), self._translated(name):
+                self._s3.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
+            state = self._observed(name)
+        if not state.versioning:
+            with self._translated(name):
+                self._s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+        if state.lock_mode != "COMPLIANCE" or state.lock_days < lock_days:
+            days = max(lock_days, state.lock_days)
+            if days:
+                self._lock(name, days)
+        state = self._observed(name)
+        if not state.versioning or state.lock_days < lock_days or (lock_days and state.lock_mode != "COMPLIANCE"):
+            raise CheckFailed(
+                f"{self._centre}:{name} is not as it was set: versioning {state.versioning}, lock {state.lock_mode} "
+                f"{state.lock_days} d, wanted COMPLIANCE {lock_days} d",
+                hint="this store may not have object lock: take one that has it, or set no lock for this centre",
+            )
+
+    def probe(self, bucket: str) -> Abilities:
+        """Return what the store was seen to do, tried in the scratch bucket `bucket` (made when missing).
+
+        May be repeated. Leaves one tiny object that is locked for a minute; the next probe removes it.
+        """
+        self.ensure_bucket(bucket, lock_days=0)
+        self._clean(bucket)
+        wire = Wire(self._centre, self._endpoint, self._region, bucket, self._credential, 1)
+        key = f"probe/{uuid.uuid4().hex}"
+        try:
+            return Abilities(
+                versioning=self._keeps_versions(bucket, f"{key}-version"),
+                object_lock=self._refuses_delete(bucket, f"{key}-lock"),
+                conditional_write=_only_one_wins(wire, f"{key}-once"),
+                checks_signed_hash=_refuses_other_hash(wire, f"{key}-hash", checksum=False),
+                checks_checksum=_refuses_other_hash(wire, f"{key}-checksum", checksum=True),
+            )
+        finally:
+            self._clean(bucket)
+
+    def _observed(self, name: str) -> BucketState:
+        state = self.observe_bucket(name)
+        if state is None:
+            raise CheckFailed(f"{self._centre}:{name} was created and is not there", hint="look at the vault's log")
+        return state
+
+    def _exists(self, name: str) -> bool:
+        try:
+            with self._translated(name):
+                self._s3.head_bucket(Bucket=name)
+        except NoSuchObject:
+            return False
+        return True
+
+    def _lock(self, name: str, days: int) -> None:
+        retention = {"Mode": "COMPLIANCE", "Days": days}
+        with self._translated(name):
+            self._s3.put_object_lock_configuration(
+                Bucket=name,
+                ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": retention}},
+            )
+
+    def _keeps_versions(self, bucket: str, key: str) -> bool:
+        with self._translated(bucket):
+            first = self._s3.put_object(Bucket=bucket, Key=key, Body=b"first").get("VersionId")
+            self._s3.put_object(Bucket=bucket, Key=key, Body=b"second")
+            if first is None:
+                return False
+            kept: bytes = self._s3.get_object(Bucket=bucket, Key=key, VersionId=first)["Body"].read()
+        return kept == b"first"
+
+    def _refuses_delete(self, bucket: str, key: str) -> bool:
+        try:
+            with self._translated(bucket):
+                until = datetime.now(UTC) + PROBE_LOCK
+                version = self._s3.put_object(
+                    Bucket=bucket, Key=key, Body=b"locked", ObjectLockMode="COMPLIANCE", ObjectLockRetainUntilDate=until
+                ).get("VersionId")
+                if version is None:
+                    return False
+        except TricenterError:
+            return False
+        with suppress(TricenterError), self._translated(bucket):
+            self._s3.delete_object(Bucket=bucket, Key=key, VersionId=version)
+        try:
+            with self._translated(bucket):
+                self._s3.head_object(Bucket=bucket, Key=key, VersionId=version)
+        except NoSuchObject:
+            return False
+        return True
+
+    def _clean(self, bucket: str) -> None:
+        """Remove what probes left, as far as its lock has ended."""
+        with self._translated(bucket):
+            found = self._s3.list_object_versions(Bucket=bucket, Prefix="probe/")
+        for each in found.get("Versions", []) + found.get("DeleteMarkers", []):
+            with suppress(TricenterError), self._translated(bucket):
+                self._s3.delete_object(Bucket=bucket, Key=each["Key"], VersionId=each["VersionId"])
+
+    @contextmanager
+    def _translated(self, bucket: str) -> Iterator[None]:
+        """Turn every failure of boto3 in this block into one of ours."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            yield
+        except ClientError as error:
+            answer: dict[str, Any] = error.response
+            status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+            about = answer.get("Error", {})
+            raise explain(self._centre, bucket, status, about.get("Code", ""), about.get("Message", "")) from error
+        except BotoCoreError as error:
+            raise unreachable(self._centre, self._endpoint, error) from error
+
+
+def _only_one_wins(wire: Wire, key: str) -> bool:
+    headers = {"content-length": "4", "if-none-match": "*"}
+    try:
+        with wire.request("PUT", key, headers=headers, body=b"once", sha256=sha256_of(b"once")):
+            pass
+        with wire.request("PUT", key, headers=headers, body=b"more", sha256=sha256_of(b"more")):
+            return False
+    except TricenterError:
+        pass
+    try:
+        with wire.request("GET", key) as answer:
+            return answer.read() == b"once"
+    except NoSuchObject:
+        return False
+
+
+def _refuses_other_hash(wire: Wire, key: str, *, checksum: bool) -> bool:
+    """Return whether a body that is not what its hash says is refused and not there afterwards."""
+    claimed = sha256_of(b"what was promised")
+    headers = {"content-length": "5"}
+    if checksum:
+        headers["x-amz-checksum-sha256"] = base64.b64encode(bytes.fromhex(claimed)).decode()
+    sent = sha256_of(b"other") if checksum else claimed
+    with suppress(TricenterError), wire.request("PUT", key, headers=headers, body=b"other", sha256=sent):
+        pass
+    try:
+        with wire.request("HEAD", key):
+            return False
+    except NoSuchObject:
+        return True

@@ -1,0 +1,77 @@
+"""The command lines of restic. Pure; no secret ever stands in one: those travel in the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.errors import InvalidInput
+from orchestrator.secrets import Secret
+from orchestrator.vault.signing import Credential
+
+PROGRESS_PER_SECOND = "2"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a repository lives, and where what restic caches of it may lie on this machine."""
+
+    endpoint: str
+    region: str
+    bucket: str
+    prefix: str
+    cache: Path
+
+    @property
+    def url(self) -> str:
+        return f"s3:{self.endpoint}/{self.bucket}/{self.prefix}"
+
+
+def environment(credential: Credential, password: Secret) -> dict[str, str]:
+    """Return the variables that restic takes its secrets from."""
+    return {
+        "AWS_ACCESS_KEY_ID": credential.access_key,
+        "AWS_SECRET_ACCESS_KEY": credential.secret_key,
+        "RESTIC_PASSWORD": password.reveal(),
+        "RESTIC_PROGRESS_FPS": PROGRESS_PER_SECOND,
+    }
+
+
+def command(program: str, at: Location, *words: str) -> list[str]:
+    """Return the command line of one restic command."""
+    options = ["--cache-dir", str(at.cache), "--cleanup-cache", "-o", "s3.bucket-lookup=path", "-o"]
+    return [program, "--repo", at.url, "--json", *options, f"s3.region={at.region}", *words]
+
+
+def backup(*, host: str, tags: Sequence[str]) -> list[str]:
+    """Return the words of a backup, without what is backed up."""
+    return ["backup", "--host", host, *(word for tag in checked(tags) for word in ("--tag", tag))]
+
+
+def backup_here(*, host: str, tags: Sequence[str], exclude: Sequence[str]) -> list[str]:
+    """Return the words of a backup of the working folder: its files stand at the root of the snapshot."""
+    return [*backup(host=host, tags=tags), *(f"--exclude={pattern}" for pattern in exclude), "."]
+
+
+def backup_stdin(filename: str, *, host: str, tags: Sequence[str]) -> list[str]:
+    """Return the words of a backup of what comes through stdin, as `/filename`."""
+    return [*backup(host=host, tags=tags), "--stdin", "--stdin-filename", filename]
+
+
+def snapshots(tags: Sequence[str]) -> list[str]:
+    """Return the words that list the snapshots which carry all of `tags`."""
+    return ["snapshots", "--no-lock", *(["--tag", ",".join(checked(tags))] if tags else [])]
+
+
+def check(*, read_data: bool, lock: bool) -> list[str]:
+    """Return the words of a check of the structure, and of every byte with `read_data`."""
+    return ["check", *(["--read-data"] if read_data else []), *([] if lock else ["--no-lock"])]
+
+
+def checked(tags: Sequence[str]) -> Sequence[str]:
+    """Return `tags`. Raises InvalidInput for one that restic would split, or take for an option."""
+    for tag in tags:
+        if not tag or "," in tag or tag != tag.strip() or tag.startswith("-"):
+            raise InvalidInput(f"{tag!r} cannot be a tag", hint="a tag has no comma and no space or hyphen in front")
+    return tags

@@ -1,0 +1,109 @@
+"""What restic says on stdout and stderr with --json, as values. Pure. Messages of unknown types are ignored."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is. Totals grow while restic still looks for files; 0 is not known."""
+
+    done_bytes: int
+    total_bytes: int
+    done_files: int
+    total_files: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One snapshot of a repository. The id is the full one: 64 hexadecimal digits."""
+
+    id: str
+    time: datetime
+    tags: frozenset[str]
+    paths: tuple[str, ...]
+    hostname: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a backup stored. `added_bytes` are the new ones, before compression."""
+
+    snapshot_id: str
+    files: int
+    bytes: int
+    added_bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A file that a backup could not read, and why."""
+
+    path: str
+    reason: str
+
+
+Message = Progress | Stored | Unread
+
+
+def parse(line: str) -> Message | None:
+    """Return the message in one line of output, or None when the line is none, or of a type not known here."""
+    if not line.startswith("{"):
+        return None
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return None
+    match said.get("message_type"):
+        case "status":
+            return Progress(
+                said.get("bytes_done", 0),
+                said.get("total_bytes", 0),
+                said.get("files_done", 0),
+                said.get("total_files", 0),
+            )
+        case "summary" if "snapshot_id" in said:
+            return Stored(
+                said["snapshot_id"],
+                said.get("total_files_processed", 0),
+                said.get("total_bytes_processed", 0),
+                said.get("data_added", 0),
+                said.get("total_duration", 0.0),
+            )
+        case "error":
+            return Unread(said.get("item", "?"), _reason(said.get("error")))
+        case _:
+            return None
+
+
+def _reason(error: Any) -> str:
+    if not isinstance(error, dict):
+        return str(error or "")
+    if "message" in error:  # since 0.17
+        return str(error["message"])
+    return f"{error.get('Op', 'error')}, errno {error.get('Err', '?')}"
+
+
+def parse_snapshots(text: str) -> list[Snapshot]:
+    """Return the snapshots of `restic snapshots --json`, oldest first."""
+    found = [
+        Snapshot(
+            each["id"],
+            datetime.fromisoformat(each["time"]).astimezone(UTC),
+            frozenset(each.get("tags") or ()),
+            tuple(each.get("paths") or ()),
+            each.get("hostname", ""),
+        )
+        for each in json.loads(text) or []
+    ]
+    return sorted(found, key=lambda each: each.time)
+
+
+def parse_total_bytes(text: str) -> int:
+    """Return the size of a restored snapshot from `restic stats --json --mode restore-size`."""
+    return int(json.loads(text)["total_size"])

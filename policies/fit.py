@@ -1,0 +1,316 @@
+"""Do the parts of a site fit together? Names that must exist elsewhere, addresses, distances, places for the copies.
+
+Works on what the files say and not on checked models, so that a fault in one value of a tenant hides none of these.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network
+from typing import cast
+
+from pydantic import ValidationError
+
+from policies.document import Node
+from policies.findings import Finding, Severity, did_you_mean, spelled
+from policies.plan import PROOF_OF_KIND
+from policies.site import Location
+from policies.tiers import CentreName, CopyRule, objective_misfits
+from policies.values import parse_duration
+
+SAME_CITY_KM = (10, 100)
+PROVINCIAL_KM = 100
+SMALLEST_NETWORK = 29
+
+#: Which kind of source a probe can look at.
+KIND_OF_PROBE = {proof.model_fields["kind"].default: kind for kind, proof in PROOF_OF_KIND.items()} | {
+    "sql": "postgresql"
+}
+
+#: Names that S3 keeps for itself, beside its rule of 3 to 63 characters.
+_S3_RESERVED = re.compile(r"^(xn--|sthree-|amzn-s3-demo-).*|.*(-s3alias|--ol-s3|--x-s3|--table-s3)$")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What the files say, by name, before it is known to be right: a name may stand twice, a file may be unread."""
+
+    head: Node | None
+    tiers: dict[str, Node] = field(default_factory=dict)
+    tenants: list[tuple[str, Node]] = field(default_factory=list)
+    plans: list[tuple[str, Node]] = field(default_factory=list)
+    #: Folders with a file that could not be read: what is not found in them may yet be there.
+    unread: frozenset[str] = frozenset()
+
+    def systems(self) -> Iterator[tuple[str, str, Node]]:
+        """Yield each system's tenant, name and node."""
+        for tenant, node in self.tenants:
+            for name, system in node.items("systems"):
+                yield tenant, name, system
+
+    def at(self, *trail: str) -> Node | None:
+        """Return what stands in site.yaml, or None."""
+        return self.head.at(*trail) if self.head else None
+
+    def text(self, *trail: str) -> str | None:
+        return self.head.text(*trail) if self.head else None
+
+
+def misfits(draft: Draft) -> Iterator[Finding]:
+    """Yield everything that does not fit, and what is worth a warning."""
+    yield from _objectives_fit(draft)
+    yield from _tiers_known(draft)
+    yield from _copies_have_vaults(draft)
+    yield from _zones_known(draft)
+    yield from _networks_apart(draft)
+    yield from _plans_fit(draft)
+    yield from _default_plans_named(draft)
+    yield from _centres_apart(draft)
+    yield from _distances(draft)
+    yield from _buckets_legal(draft)
+    yield from _credentials_own(draft)
+    yield from _volumes_have_a_cloud(draft)
+    yield from _mlps(draft)
+
+
+def _at(node: Node, path: str, got: str, want: str, hint: str = "", severity: Severity = "fault") -> Finding:
+    return Finding(node.file, node.line, path, got, want, hint, severity)
+
+
+def _objectives_fit(draft: Draft) -> Iterator[Finding]:
+    """What the model of a tier tells as well, but only once all else in the tier is right."""
+    for tier, node in draft.tiers.items():
+        copies: dict[CentreName, CopyRule] = {}
+        for centre, rule in node.items("copies"):
+            written = {key: child.plain() for key, child in rule.items()}
+            with suppress(ValidationError):  # the RTO takes no part, so a wrong one hides nothing
+                copies[cast("CentreName", centre)] = CopyRule.model_validate({**written, "rto": "1h"})
+        backup_every = None
+        with suppress(ValueError):
+            backup_every = parse_duration(node.text("backup_every"))
+        for misfit in objective_misfits(backup_every, copies):
+            yield _at(
+                node.at(*misfit.at) or node, spelled(misfit.at, f"tiers[{tier}]"), misfit.got, misfit.want, misfit.hint
+            )
+
+
+def _tiers_known(draft: Draft) -> Iterator[Finding]:
+    if "tiers" in draft.unread:
+        return
+    for tenant, name, system in draft.systems():
+        tier = system.text("tier")
+        if tier is not None and tier not in draft.tiers:
+            place = system.at("tier") or system
+            path = f"tenants[{tenant}].systems.{name}.tier"
+            yield _at(place, path, tier, "a tier of this site", did_you_mean(tier, draft.tiers))
+
+
+def _copies_have_vaults(draft: Draft) -> Iterator[Finding]:
+    used = Counter(tier for _, _, system in draft.systems() if (tier := system.text("tier")) in draft.tiers)
+    for centre in ("same-city", "provincial"):
+        place = draft.at("centres", centre)
+        vault = draft.at("centres", centre, "vault")
+        wanting = sorted(tier for tier in used if tier and draft.tiers[tier].at("copies", centre))
+        if place and wanting and (vault is None or vault.value is None):
+            want = f"a vault: the copies of {', '.join(wanting)} stand here"
+            hint = "write the vault, or choose tiers without a copy at this centre"
+            yield _at(place, f"centres.{centre}.vault", "nothing", want, hint)
+
+
+def _zones_known(draft: Draft) -> Iterator[Finding]:
+    if draft.head is None:
+        return
+    zones = [name for name, _ in draft.head.items("zones")]
+    for tenant, node in draft.tenants:
+        for name, network in node.items("networks"):
+            zone = network.text("zone")
+            if zone is not None and zone not in zones:
+                place = network.at("zone") or network
+                path = f"tenants[{tenant}].networks.{name}.zone"
+                yield _at(place, path, zone, "a zone of site.yaml", did_you_mean(zone, zones))
+
+
+def _networks_apart(draft: Draft) -> Iterator[Finding]:
+    planned: list[tuple[IPv4Network, str, Node]] = []
+    for tenant, node in draft.tenants:
+        for name, network in node.items("networks"):
+            path = f"tenants[{tenant}].networks.{name}.cidr"
+            place, cidr = network.at("cidr"), _network(network.text("cidr"))
+            if place and cidr:
+                planned.append((cidr, path, place))
+                if cidr.prefixlen > SMALLEST_NETWORK:
+                    want = f"a network of 8 addresses (/{SMALLEST_NETWORK}) or more"
+                    yield _at(place, path, str(cidr), want, "the router and the DHCP service need addresses too")
+    # Networks of the address plan are nested or apart. In order, the one before that reaches furthest tells which.
+    furthest: tuple[IPv4Network, str, Node] | None = None
+    for cidr, path, place in sorted(planned, key=lambda each: (each[0].network_address, each[0].prefixlen)):
+        if furthest and cidr.subnet_of(furthest[0]):
+            other, other_path, other_place = furthest
+            hint = f"{other_path} is {other} ({other_place.file.name}:{other_place.line})"
+            yield _at(place, path, str(cidr), "addresses that no other network has", hint)
+        else:
+            furthest = cidr, path, place
+
+
+def _network(text: str | None) -> IPv4Network | None:
+    try:
+        return IPv4Network(text) if text else None
+    except ValueError:
+        return None  # told by the model
+
+
+def _plans_fit(draft: Draft) -> Iterator[Finding]:
+    tenants = dict(draft.tenants)
+    systems = {f"{tenant}/{name}": system for tenant, name, system in draft.systems()}
+    for plan, node in draft.plans:
+        system = node.text("system")
+        if system is None:
+            continue
+        if system in systems:
+            yield from _probes_fit(plan, node, systems[system])
+        elif "/" in system and not ("tenants" in draft.unread and system.partition("/")[0] not in tenants):
+            place = node.at("system") or node
+            yield _at(place, f"plans[{plan}].system", system, "a system of this site", did_you_mean(system, systems))
+
+
+def _probes_fit(plan: str, node: Node, system: Node) -> Iterator[Finding]:
+    sources = dict(system.items("sources"))
+    probes = node.at("probes")
+    for index, probe in enumerate(probes.value if probes and isinstance(probes.value, list) else []):
+        source, probe_kind = probe.text("source"), probe.text("kind")
+        place, path = probe.at("source") or probe, f"plans[{plan}].probes[{index}].source"
+        if source is None or probe_kind not in KIND_OF_PROBE:
+            continue
+        if source not in sources:
+            yield _at(place, path, source, f"a source of {node.text('system')}", did_you_mean(source, sources))
+        elif (kind := sources[source].text("kind")) in PROOF_OF_KIND and kind != KIND_OF_PROBE[probe_kind]:
+            want = f"a {KIND_OF_PROBE[probe_kind]} source, which a probe of kind {probe_kind} looks at"
+            yield _at(place, path, f"{source}, a {kind} source", want)
+
+
+def _default_plans_named(draft: Draft) -> Iterator[Finding]:
+    planned = {node.text("system") for _, node in draft.plans}
+    taken = {plan: node.text("system") for plan, node in draft.plans}
+    for tenant, name, system in draft.systems():
+        if f"{tenant}/{name}" in planned:
+            continue
+        plan = f"{tenant}-{name}"
+        if taken.setdefault(plan, f"{tenant}/{name}") != f"{tenant}/{name}":
+            hint = "write a plan file of another name for this system"
+            path = f"tenants[{tenant}].systems.{name}"
+            yield _at(
+                system,
+                path,
+                f"a default plan named {plan}",
+                f"a name that the plan of {taken[plan]} does not have",
+                hint,
+            )
+
+
+def _centres_apart(draft: Draft) -> Iterator[Finding]:
+    for trail, noun in ((("vault", "endpoint"), "vault"), (("cloud", "name"), "cloud")):
+        seen: dict[str, str] = {}
+        for centre in ("production", "same-city", "provincial"):
+            value = draft.text("centres", centre, *trail)
+            place = draft.at("centres", centre, *trail)
+            if value is None or place is None:
+                continue
+            if value in seen:
+                path = f"centres.{centre}.{'.'.join(trail)}"
+                hint = "centres that share one are lost together"
+                yield _at(place, path, f"the {noun} of {seen[value]}", f"a {noun} of its own", hint)
+            seen.setdefault(value, centre)
+
+
+def _location(draft: Draft, centre: str) -> Location | None:
+    degrees = [draft.at("centres", centre, "location", each) for each in ("latitude", "longitude")]
+    values = [each.value for each in degrees if each and isinstance(each.value, int | float)]
+    if len(values) != 2 or not (abs(values[0]) <= 90 and abs(values[1]) <= 180):
+        return None  # told by the model
+    return Location(latitude=values[0], longitude=values[1])
+
+
+def _distances(draft: Draft) -> Iterator[Finding]:
+    here = _location(draft, "production")
+    for centre in ("same-city", "provincial"):
+        there, place = _location(draft, centre), draft.at("centres", centre, "location")
+        if here is None or there is None or place is None:
+            continue
+        path, distance = f"centres.{centre}.location", here.distance_km(there)
+        got = f"{distance:.1f} km from production"
+        hint = "is a coordinate mistyped, or latitude and longitude exchanged?"
+        if centre == "provincial" and distance < PROVINCIAL_KM:
+            yield _at(place, path, got, f"{PROVINCIAL_KM} km or more, so that no disaster takes both cities", hint)
+        elif centre == "same-city" and not SAME_CITY_KM[0] <= distance <= SAME_CITY_KM[1]:
+            want = f"{SAME_CITY_KM[0]} to {SAME_CITY_KM[1]} km"
+            yield _at(place, path, got, want, hint, "warning")
+
+
+def bucket_fault(bucket: str) -> str:
+    """Return why S3 would refuse a bucket of this name, or nothing."""
+    if not 3 <= len(bucket) <= 63:
+        return f"a name of {len(bucket)} characters, and S3 takes 3 to 63"
+    return "a name that S3 keeps for itself" if _S3_RESERVED.match(bucket) else ""
+
+
+def _buckets_legal(draft: Draft) -> Iterator[Finding]:
+    for centre in ("same-city", "provincial"):
+        if not draft.at("centres", centre, "vault"):
+            continue
+        prefix = draft.text("centres", centre, "vault", "bucket_prefix") or "dr-"
+        for tenant, node in draft.tenants:
+            if why := bucket_fault(bucket := f"{prefix}{tenant}"):
+                place = node.at("tenant") or node
+                got = f"the bucket {bucket} at {centre}: {why}"
+                yield _at(place, f"tenants[{tenant}].tenant", got, "another tenant name or bucket_prefix")
+
+
+def _credentials_own(draft: Draft) -> Iterator[Finding]:
+    trails = [
+        ("repository_password",),
+        *(("centres", each, "vault", "credential") for each in ("same-city", "provincial")),
+    ]
+    for trail in trails:
+        value, place = draft.text(*trail), draft.at(*trail)
+        if (
+            place
+            and value
+            and value.startswith(("env:", "file:"))
+            and "{tenant}" not in value
+            and len(draft.tenants) > 1
+        ):
+            got = f"one secret for {len(draft.tenants)} tenants"
+            want = "one for each: file:…/{tenant}…"
+            hint = "whoever holds this secret reads every tenant's copies"
+            yield _at(place, ".".join(trail), got, want, hint, "warning")
+
+
+def _volumes_have_a_cloud(draft: Draft) -> Iterator[Finding]:
+    cloud = draft.at("centres", "production", "cloud")
+    if draft.head is None or (cloud and cloud.value is not None):
+        return
+    for tenant, name, system in draft.systems():
+        for source, node in system.items("sources"):
+            if node.text("kind") == "volume":
+                path = f"tenants[{tenant}].systems.{name}.sources.{source}.kind"
+                hint = "write centres.production.cloud in site.yaml"
+                yield _at(node.at("kind") or node, path, "volume", "a cloud at production that holds volumes", hint)
+
+
+def _mlps(draft: Draft) -> Iterator[Finding]:
+    """From level 2 on, 等保 (GB/T 22239-2019) asks for off-site backup; it names no RPO and no RTO."""
+    levels = {tenant: node.at("mlps_level") for tenant, node in draft.tenants}
+    for tenant, name, system in draft.systems():
+        level, tier = levels[tenant], system.text("tier")
+        if level is None or not isinstance(level.value, int) or level.value < 2 or tier not in draft.tiers:
+            continue
+        if not draft.tiers[tier].at("copies", "provincial"):
+            got = f"等保 level {level.value} and no copy at the provincial centre"
+            hint = f"the tier {tier} keeps no off-site (异地) copy; whether same-city counts is the assessor's to say"
+            place = system.at("tier") or system
+            path = f"tenants[{tenant}].systems.{name}.tier"
+            yield _at(place, path, got, "a tier with an off-site copy", hint, "note")

@@ -1,0 +1,46 @@
+"""What the tests of all rooms share: the lab, brought up once for a session."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from orchestrator.lab import daemons, registration, up
+from orchestrator.lab.layout import Lab, open_lab
+from orchestrator.lab.progress import Progress
+
+
+@dataclass(frozen=True)
+class RunningLab:
+    """The lab as tests see it: both clouds, both vaults and PostgreSQL run."""
+
+    lab: Lab
+
+    @property
+    def dir(self) -> Path:
+        return self.lab.folder
+
+    @property
+    def clouds_file(self) -> Path:
+        return self.lab.clouds_file
+
+    def register(self, site_folder: Path) -> Path:
+        """Return the overlay that points the site in `site_folder` at this lab."""
+        return registration.register(self.lab, site_folder)
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[RunningLab]:
+    """The lab of TRICENTER_LAB, or the default one. One that ran before the session still runs after it."""
+    if os.geteuid() != 0:
+        pytest.skip("the lab needs root")
+    place, progress = open_lab(), Progress()
+    ran_before = bool(daemons.marked(place))
+    up.bring_up(place, progress)
+    yield RunningLab(place)
+    if not ran_before:
+        up.take_down(place, progress)
