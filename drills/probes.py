@@ -6,22 +6,21 @@ passed one. What it expects was written down when the data was backed up, or sta
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, assert_never
 
 import psycopg
 
-from orchestrator.backups.document import PointDocument
-from orchestrator.backups.sources.path import compare_manifests, hash_tree, manifest_from_facts
+from orchestrator.backups.document import PointDocument, SourceProof
+from orchestrator.backups.proof import Proof, prove_folder, prove_image
+from orchestrator.backups.sources.path import manifest_from_facts
 from orchestrator.backups.sources.postgresql import Server, connect, fingerprint_tables
 from policies.plan import FingerprintProbe, ImageProbe, ManifestProbe, Probe, SqlProbe
 
 SHOWN_DIFFERENCES = 20
 QUERY_SECONDS = 300
-CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,44 +55,41 @@ def probe(each: Probe, document: PointDocument, restored: Restored) -> ProbeResu
     """Run one probe on restored data. Raises only when the data cannot be looked at."""
     match each:
         case ManifestProbe():
-            return probe_manifest(each.source, document.proof(each.source).facts, restored.path(each.source))
+            return probe_manifest(document.proof(each.source), restored.path(each.source))
         case FingerprintProbe():
-            return probe_fingerprint(each.source, document.proof(each.source).facts, restored.database(each.source))
+            return probe_fingerprint(document.proof(each.source), restored.database(each.source))
         case SqlProbe():
             return probe_sql(each, restored.database(each.source))
         case ImageProbe():
-            return probe_image(each.source, document.proof(each.source).facts, restored.path(each.source))
+            return probe_image(document.proof(each.source), restored.path(each.source))
         case _:
             assert_never(each)
 
 
-def probe_manifest(source: str, facts: Mapping[str, Any], folder: Path) -> ProbeResult:
+def probe_manifest(proof: SourceProof, folder: Path) -> ProbeResult:
     """Compare every file below `folder`, by size and SHA-256, with the manifest that was taken before the backup."""
-    want = manifest_from_facts(facts)
-    got = hash_tree(folder)
-    differences = compare_manifests(want, got)
-    moving = sum(not state.settled for state in want.values())
-    note = [f"{moving} files changed during the backup and prove nothing"] if moving else []
-    return ProbeResult(
-        f"manifest:{source}",
-        not differences,
-        f"{len(want) - moving} files, {sum(state.size for state in want.values() if state.settled)} bytes",
-        f"{len(got)} files, {len(differences)} differences",
-        (*_first(differences), *note),
-    )
+    settled = [each for each in manifest_from_facts(proof.facts).values() if each.settled]
+    want = f"{len(settled):,} files, {sum(each.size for each in settled):,} bytes"
+    return _from_proof(f"manifest:{proof.copy.source}", want, prove_folder(proof, folder))
 
 
-def probe_fingerprint(source: str, facts: Mapping[str, Any], server: Server) -> ProbeResult:
+def probe_image(proof: SourceProof, image: Path) -> ProbeResult:
+    """Compare size and SHA-256 of a restored disk image with the bytes that were read at backup time."""
+    want = f"{proof.facts['size_bytes']:,} bytes, SHA-256 {proof.facts['sha256']}"
+    return _from_proof(f"image:{proof.copy.source}", want, prove_image(proof, image))
+
+
+def probe_fingerprint(proof: SourceProof, server: Server) -> ProbeResult:
     """Compare rows and digest of every table with what the dump's own transaction saw."""
-    want: Mapping[str, Mapping[str, Any]] = facts["tables"]
+    want: Mapping[str, Mapping[str, Any]] = proof.facts["tables"]
     with connect(server) as connection:
         got = fingerprint_tables(connection)
     differences = list(compare_tables(want, got))
     return ProbeResult(
-        f"fingerprint:{source}",
+        f"fingerprint:{proof.copy.source}",
         not differences,
         _tables(want),
-        f"{_tables(got)}, {len(differences)} differences",
+        f"{_tables(got)}, {len(differences):,} differences",
         _first(differences),
     )
 
@@ -130,25 +126,14 @@ def probe_sql(each: SqlProbe, server: Server) -> ProbeResult:
     return ProbeResult(name, value is not None and got == each.expect, each.expect, got, (each.query,))
 
 
-def probe_image(source: str, facts: Mapping[str, Any], image: Path) -> ProbeResult:
-    """Compare size and SHA-256 of a restored disk image with the bytes that were read at backup time."""
-    digest = hashlib.sha256()
-    with image.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-    size = image.stat().st_size
-    want, got = (facts["size_bytes"], facts["sha256"]), (size, digest.hexdigest())
-    return ProbeResult(f"image:{source}", want == got, _image(*want), _image(*got))
-
-
-def _image(size: int, digest: str) -> str:
-    return f"{size} bytes, sha256 {digest}"
+def _from_proof(name: str, want: str, proof: Proof) -> ProbeResult:
+    return ProbeResult(name, proof.proved, want, proof.detail, _first(proof.faults))
 
 
 def _tables(tables: Mapping[str, Mapping[str, Any]]) -> str:
-    return f"{len(tables)} tables, {sum(each['rows'] for each in tables.values())} rows"
+    return f"{len(tables)} tables, {sum(each['rows'] for each in tables.values()):,} rows"
 
 
-def _first(differences: list[str]) -> tuple[str, ...]:
+def _first(differences: Sequence[str]) -> tuple[str, ...]:
     more = len(differences) - SHOWN_DIFFERENCES
     return (*differences[:SHOWN_DIFFERENCES], *([f"… and {more} more"] if more > 0 else []))

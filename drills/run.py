@@ -78,7 +78,7 @@ def restore_drill(run: Run, access: Access, drill: Drill) -> DrillRow:
     """Hold a restore drill and return its row, whose verdict says how it ended: a failed probe does not raise.
 
     An error on the way makes a failed drill, recorded before the error is raised. Only what says that the drill could
-    not be held leaves no drill: Refused (a lease, no space), a recovery point that is not there, an interruption. The
+    not be held leaves no drill: Refused (a lease, no space, no way in), a recovery point that is not there, an interruption. The
     scratch place is taken away by the run's registered clean-up.
     """
     run.step("declare", lambda: drill.scenario)
@@ -123,7 +123,7 @@ def needed_bytes(point: Point) -> int:
 
 
 def check_scratch(root: Path, point: Point) -> None:
-    """Raise InvalidInput when the sources of a point could not be brought to life below `root`."""
+    """Raise Refused when the sources of a point could not be brought to life below `root`."""
     if any(copy.kind == "postgresql" for copy in point.sources):
         check_place(root)
 

@@ -97,7 +97,9 @@ def read_board(site: Site, catalogue: Catalogue, now: datetime, *, window: timed
     """Return the board as of `now`: one row for every system and every centre that its tier demands a copy at.
 
     The worst exposure and the compliance are those of the `window` before `now`, as far back as the system is known
-    and the centre's retention reaches. A fixed number of queries. Raises Unreachable when the catalogue does not answer.
+    and the centre's retention reaches. A fixed number of queries.
+
+    Raises Unreachable when the catalogue does not answer.
     """
     with reading(catalogue) as db:
         facts = read_facts(db, now - window, now)
@@ -149,14 +151,12 @@ def _known_since(created: datetime, key: Key, facts: Facts, copy: CopyRule) -> d
     """Return since when the history of a system at a centre is known without holes."""
     if key not in facts.newest:
         return created
-    horizon = facts.newest[key].data_time - copy.retention.keep_within
     # A catalogue that was rebuilt from the vaults is younger than the points that it knows.
-    return max(min(created, facts.oldest[key].landed_at), horizon)
+    first = min((each.landed_at for each in facts.landings.get(key, ())), default=created)
+    return max(min(created, first), facts.newest[key].data_time - copy.retention.keep_within)
 
 
-def _verdict(
-    copy: CopyRule, actual: timedelta, drills: Sequence[DrillRow], *, landed: bool, overdue: bool
-) -> Verdict:
+def _verdict(copy: CopyRule, actual: timedelta, drills: Sequence[DrillRow], *, landed: bool, overdue: bool) -> Verdict:
     if not landed:
         return Verdict.NEVER
     measured = _rto(drills)

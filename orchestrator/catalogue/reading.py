@@ -52,9 +52,7 @@ def _reader(catalogue: Catalogue) -> Engine:
 def _sqlite_reader(path: str) -> Engine:
     def connect() -> sqlite3.Connection:
         # No isolation level: Python would begin no transaction for a SELECT, and each would see a state of its own.
-        return sqlite3.connect(
-            f"file:{quote(path)}?mode=ro", uri=True, timeout=LOCK_WAIT_SECONDS, isolation_level=None
-        )
+        return sqlite3.connect(f"file:{quote(path)}?mode=ro", uri=True, timeout=LOCK_WAIT_SECONDS, isolation_level=None)
 
     engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
 

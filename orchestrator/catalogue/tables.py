@@ -127,7 +127,11 @@ landings = Table(
     Column("centre", String(20), primary_key=True),
     Column("landed_at", UtcTime, nullable=False),
     Column("proved_at", UtcTime),
+    Index("landings_by_time", "landed_at"),
 )
+# Few of a year's landings are ever proved: only those are in this index.
+_proved = landings.c.proved_at.is_not(None)
+Index("landings_by_proof", landings.c.proved_at, sqlite_where=_proved, postgresql_where=_proved)
 
 drills = Table(
     "drills",

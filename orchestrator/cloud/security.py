@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,7 +97,8 @@ def create_rule(connection: Connection, group_id: str, project_id: str, rule: Ru
                 **remote,
             )
         except SDK_ERRORS as error:
-            if not (is_conflict(error) and rule in _rules_of(connection, group_id)):
+            there = {each.rule for each in _rules_of(connection, group_id)} if is_conflict(error) else ()
+            if rule not in there:
                 raise
 
     with explained(cloud_name(connection), f"add the rule {rule}"):
@@ -108,9 +110,20 @@ def delete_rule(connection: Connection, rule_id: str) -> None:
     sent(connection, "network", "DELETE", f"/security-group-rules/{rule_id}", "delete a security group rule")
 
 
-def _rules_of(connection: Connection, group_id: str) -> set[Rule]:
-    found = connection.network.security_group_rules(security_group_id=group_id)
-    return {_rule(each, group_id) for each in found}
+def delete_automatic_rules(connection: Connection, group_id: str) -> None:
+    """Delete the rules that Neutron has put into a new group by itself."""
+    for each in _rules_of(connection, group_id):
+        if each.rule in AUTOMATIC and each.ours:
+            delete_rule(connection, each.id)
+
+
+def _rules_of(connection: Connection, group_id: str) -> list[SeenRule]:
+    found = listed(
+        connection,
+        "list security group rules",
+        lambda: connection.network.security_group_rules(security_group_id=group_id),
+    )
+    return [_seen_rule(each.to_dict(original_names=True), group_id) for each in found]
 
 
 def _group(found: Any) -> SecurityGroup:
@@ -127,7 +140,8 @@ def _group(found: Any) -> SecurityGroup:
     )
 
 
-def _seen_rule(found: dict[str, Any], group_id: str) -> SeenRule:
+def _seen_rule(found: Mapping[str, Any], group_id: str) -> SeenRule:
+    """Read a rule as the SDK gives it alone, or as it stands within its group: the keys of the API in both."""
     rule = Rule(
         found["direction"],
         found["ethertype"],
@@ -139,15 +153,3 @@ def _seen_rule(found: dict[str, Any], group_id: str) -> SeenRule:
     )
     automatic = rule in AUTOMATIC and not found.get("description")
     return SeenRule(found["id"], rule, automatic or is_ours(found.get("description")))
-
-
-def _rule(found: Any, group_id: str) -> Rule:
-    return Rule(
-        found.direction,
-        found.ether_type,
-        found.protocol,
-        found.port_range_min,
-        found.port_range_max,
-        found.remote_ip_prefix,
-        found.remote_group_id == group_id,
-    )

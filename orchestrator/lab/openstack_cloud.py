@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import secrets
 import shutil
 import signal
 from collections.abc import Callable
@@ -10,7 +12,7 @@ from pathlib import Path
 from orchestrator.lab import daemons
 from orchestrator.lab.daemons import Daemon
 from orchestrator.lab.infrastructure import DATABASE_USER, dump, load, sql
-from orchestrator.lab.layout import CloudCentre, Lab
+from orchestrator.lab.layout import CloudCentre, Lab, made_once
 from orchestrator.lab.openstack_config import database_prefix, keystone_url
 from orchestrator.lab.parallel import together
 
@@ -79,6 +81,7 @@ def _api(
         port=port,
         url=f"http://127.0.0.1:{port}/",  # uwsgi listens before it has loaded the application
         stop_signal=signal.SIGINT,
+        grace_seconds=1,  # idle threads do not end by themselves
     )  # fmt: skip
 
 
@@ -166,21 +169,24 @@ def prepare_keystone(lab: Lab, cloud: CloudCentre) -> None:
     mark = lab.cloud_data(cloud) / "keystone.made"
     if mark.exists():
         return
-    program = [
-        str(lab.venv / "bin" / "keystone-manage"),
-        "--config-file",
-        str(lab.etc(cloud) / "keystone" / "keystone.conf"),
-    ]
-    owner = ["--keystone-user", "root", "--keystone-group", "root"]
+    for repository in ("fernet", "credential"):
+        for index in ("0", "1"):  # the staged key and the primary one; keystone-manage takes seconds for the same
+            made_once(lab.cloud_data(cloud) / repository / index, _fernet_key)
     url = keystone_url(lab, cloud)
     urls = [part for kind in ("admin", "public", "internal") for part in (f"--bootstrap-{kind}-url", url)]
-    for command, env in (
-        (["fernet_setup", *owner], {}),
-        (["credential_setup", *owner], {}),
-        (
-            ["bootstrap", "--bootstrap-region-id", cloud, *urls],
-            {"OS_BOOTSTRAP_PASSWORD": lab.secret("openstack.password")},
-        ),
-    ):
-        daemons.run(lab, f"{cloud}-keystone-manage", [*program, *command], seconds=SYNC_SECONDS, env=env)
+    config = str(lab.etc(cloud) / "keystone" / "keystone.conf")
+    daemons.run(
+        lab,
+        f"{cloud}-keystone-manage",
+        [
+            str(lab.venv / "bin" / "keystone-manage"), "--config-file", config,
+            "bootstrap", "--bootstrap-region-id", cloud, *urls,
+        ],
+        seconds=SYNC_SECONDS,
+        env={"OS_BOOTSTRAP_PASSWORD": lab.secret("openstack.password")},
+    )  # fmt: skip
     mark.touch()
+
+
+def _fernet_key() -> str:
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()

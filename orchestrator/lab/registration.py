@@ -75,7 +75,9 @@ def register(lab: Lab, site_folder: Path) -> Path:
         raise InvalidInput(f"there is no lab in {lab.folder}", hint="tricenter lab up")
     site = load_site(site_folder)
     place = SitePlace(lab, site.site)
-    place.folder.mkdir(mode=0o700, exist_ok=True)
+    for folder, mode in ((place.folder, 0o711), (place.folder / "data", 0o700)):
+        folder.mkdir(exist_ok=True)
+        folder.chmod(mode)  # a drill's database, with a user of its own, passes through the first and lists nothing
     for tenant in site.tenants:
         random_secret(place.secret(f"{tenant}.password"))
     with _alone(lab):

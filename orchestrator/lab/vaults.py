@@ -37,12 +37,13 @@ def vault(lab: Lab, centre: VaultCentre) -> Daemon:
             str(weed_program()), "-logtostderr=true", "server", f"-dir={lab.vault_data(centre)}",
             "-ip=127.0.0.1", "-ip.bind=127.0.0.1", *ports, "-filer=true", "-s3=true", "-s3.ip.bind=127.0.0.1",
             "-s3.port.iceberg=0", "-s3.port.lance=0", f"-s3.config={lab.vault_config(centre)}",
-            "-master.volumeSizeLimitMB=1024", "-master.telemetry=false", "-volume.max=100",
+            "-master.volumeSizeLimitMB=1024", "-master.telemetry=false", "-volume.max=10000",
             "-volume.preStopSeconds=0",
+            "-master.electionTimeout=1s",  # alone it still waits for other candidates: 10 to 20 s by default
         ],
         port=lab.vault_port(centre),
         url=f"{lab.vault_url(centre)}/healthz",
-        grace_seconds=10,
+        grace_seconds=2,  # it takes 10 s to say goodbye to itself; what it has acknowledged is in its files already
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from orchestrator.errors import InvalidInput, ProcessFailed
+from orchestrator.errors import InvalidInput, ProcessFailed, Refused
 from orchestrator.process import run, spawn, started_at
 from orchestrator.scratch.folder import MARK, Server, end_server, record_server, space_watched
 
@@ -82,14 +82,17 @@ class ScratchServer:
 
 
 def check_place(root: Path) -> None:
-    """Raise InvalidInput when a scratch server could not work below `root`, saying what to change."""
+    """Raise Refused when the user of a scratch server cannot get to `root`, saying what to change.
+
+    Raises InvalidInput when there is no server to be started.
+    """
     newest_binaries()
     account = system_account()
     if account is None:
         return
     for folder in (root, *root.parents):
         if folder.exists() and not _may_enter(folder.stat(), account):
-            raise InvalidInput(
+            raise Refused(
                 f"the user {account.pw_name!r}, which PostgreSQL runs as, cannot pass through {folder}",
                 hint=f"chmod o+x {folder}, or choose another place with --scratch DIR",
             )
@@ -98,14 +101,14 @@ def check_place(root: Path) -> None:
 def start_server(scratch: Path, name: str) -> ScratchServer:
     """Make and start a server in the folder `name` of a scratch folder; return it when it answers.
 
-    Raises InvalidInput for a place where it cannot work, NoSpace for a full disk, ProcessFailed otherwise.
+    Raises Refused for a place where it cannot work, NoSpace for a full disk, ProcessFailed otherwise.
     """
     home = scratch / name
     binaries, account = newest_binaries(), system_account()
     user = account.pw_name if account else None
     socket = home / f".s.PGSQL.{PORT}"
     if len(os.fsencode(socket)) >= LONGEST_SOCKET:
-        raise InvalidInput(
+        raise Refused(
             f"the path of the scratch place is too long for a socket: {socket}",
             hint="choose a place with a shorter path with --scratch DIR",
         )

@@ -197,6 +197,8 @@ def _(item: items.Interface, place: Place) -> str:
 @create.register
 def _(item: items.SecurityGroup, place: Place) -> str:
     made = security.create_security_group(place.connection, item.name, place.project_id, item.description)
+    if not item.open_egress:
+        security.delete_automatic_rules(place.connection, made)
     return _tagged(item, place, made)
 
 

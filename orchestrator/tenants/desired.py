@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from math import ceil
 from typing import NamedTuple
 
-from orchestrator.cloud.security import Rule
+from orchestrator.cloud.security import AUTOMATIC, Rule
 from orchestrator.errors import InvalidInput
 from orchestrator.tenants import items
 from orchestrator.tenants.baseline import DESCRIPTION, GROUP, baseline_rules, own_rules
@@ -152,8 +152,9 @@ def _security(tenant: Tenant) -> Iterator[Item]:
     for rule in sorted(baseline_rules(each.cidr for each in tenant.networks.values()), key=str):
         yield rule_item(GROUP, rule)
     for name, group in sorted(tenant.security_groups.items()):
-        yield items.SecurityGroup(name, group.description)
-        for rule in sorted(own_rules(group.rules), key=str):
+        rules = own_rules(group.rules)
+        yield items.SecurityGroup(name, group.description, open_egress=rules >= AUTOMATIC)
+        for rule in sorted(rules, key=str):
             yield rule_item(name, rule)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
-from orchestrator.cloud.security import Rule
+from orchestrator.cloud.security import AUTOMATIC, Rule
 
 Value = str | int | bool | tuple[str, ...] | None
 
@@ -41,6 +41,11 @@ class Item:
     @property
     def within(self) -> Key | None:
         """The item that this one is a part of, for parts that make no sense to take out of something unknown."""
+        return None
+
+    @property
+    def comes_with(self) -> Key | None:
+        """The item that the service makes this one with, for parts that need no creating of their own then."""
         return None
 
     def values(self) -> dict[str, Value]:
@@ -170,9 +175,15 @@ class Interface(Item):
 
 @dataclass(frozen=True, slots=True)
 class SecurityGroup(Item):
+    """`open_egress` False: the rules that Neutron adds to a new group, and that let everything leave, are unwanted."""
+
     noun = "security group"
     description: str
+    open_egress: bool = True
     tag: bool = True
+
+    def values(self) -> dict[str, Value]:
+        return {"description": self.description, "tag": self.tag}
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +199,10 @@ class SecurityRule(Item):
     @property
     def within(self) -> Key | None:
         return (SecurityGroup.noun, self.group)
+
+    @property
+    def comes_with(self) -> Key | None:
+        return self.within if self.rule in AUTOMATIC else None
 
     def values(self) -> dict[str, Value]:
         return {}

@@ -64,7 +64,7 @@ class Look:
     def unchanged(self) -> int:
         """How many items are as they must be."""
         touched = {each.item.key for each in self.actions if each.kind != "remove"}
-        return sum(each.key not in touched for each in self.wanted.items)
+        return sum(each.key in self.observed and each.key not in touched for each in self.wanted.items)
 
     def place(self, connection: Connection | None, vault: VaultAdmin | None, secrets_folder: Path) -> Place:
         """Return where the actions of this look can be carried out."""

@@ -122,7 +122,7 @@ def _security(survey: Survey, project_id: str) -> Iterator[Seen]:
         if group.project_id != project_id:
             continue
         about = unmarked(group.description)
-        yield Seen(group.id, group.ours, items.SecurityGroup(group.name, about, TAG in group.tags))
+        yield Seen(group.id, group.ours, items.SecurityGroup(group.name, about, tag=TAG in group.tags))
         if group.ours:
             for each in group.rules:
                 yield Seen(each.id, each.ours, rule_item(group.name, each.rule))

@@ -45,7 +45,8 @@ class Action:
         if self.kind == "conflict":
             return f"conflict {self.item.noun} {self.item.name}: {self.reason}"
         if self.kind == "update":
-            return f"{self.name} " + ", ".join(str(each) for each in self.changes)
+            told = ", ".join(f"{self.item.name}.{each}" for each in self.changes)
+            return f"update {self.item.noun} {told}"
         return " ".join((self.name, *(_detail(each) for each in self.changes if self._tells(each))))
 
     def _tells(self, change: Change) -> bool:
@@ -85,12 +86,13 @@ def _act(target: Target, item: Item, observed: Observed) -> Action | None:
     found = observed.get(item.key, ())
     ours = [each for each in found if each.ours or not item.owned]
     if not found:
-        return Action(target, "create", item, _all_new(item))
+        implied = item.comes_with is not None and item.comes_with not in observed
+        return None if implied else Action(target, "create", item, _all_new(item))
     if not ours:
         return _conflict(
             target, item, found[0], "exists and was not created by Tricenter: rename one of the two, or delete it"
         )
-    if len(ours) > 1:
+    if item.owned and len(ours) > 1:
         ids = ", ".join(each.id for each in ours)
         return _conflict(target, item, ours[0], f"exists {len(ours)} times ({ids}): delete those not in use")
     return _update(target, item, ours[0])

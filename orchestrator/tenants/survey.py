@@ -128,31 +128,31 @@ def _details(
     *,
     all_quotas: bool,
 ) -> dict[str, Details]:
-    projects = {want: project for want in wanted if (project := found.project_of(want.target.tenant))}
-    services = {
-        want: QUOTA_SERVICES if all_quotas else tuple(each.name for each in want.items if isinstance(each, items.Quota))
-        for want in projects
-    }
+    projects = {name: project for want in wanted if (project := found.project_of(name := want.target.tenant))}
+    services = {want.target.tenant: QUOTA_SERVICES if all_quotas else _services(want) for want in wanted}
     network_limits = quotas.network(
-        connection, [project.id for want, project in projects.items() if "network" in services[want]]
+        connection, [project.id for name, project in projects.items() if "network" in services[name]]
     )
     details = {}
-    for want, project in projects.items():
+    for name, project in projects.items():
         limits = {}
-        if "compute" in services[want]:
+        if "compute" in services[name]:
             limits["compute"] = quotas.compute(connection, project.id)
-        if "network" in services[want]:
+        if "network" in services[name]:
             limits["network"] = network_limits[project.id]
-        if "block_storage" in services[want]:
+        if "block_storage" in services[name]:
             limits["block_storage"] = quotas.block_storage(connection, project.id)
-        tenant = want.target.tenant
-        details[tenant] = Details(
+        details[name] = Details(
             limits,
             _members(found, connection, project),
             _credentials(found, connection, project),
-            stored_id(credential_file(secrets, tenant, centre)),
+            stored_id(credential_file(secrets, name, centre)),
         )
     return details
+
+
+def _services(want: Desired) -> tuple[str, ...]:
+    return tuple(each.name for each in want.items if isinstance(each, items.Quota))
 
 
 def _members(found: Survey, connection: Connection, project: identity.Project) -> frozenset[str]:

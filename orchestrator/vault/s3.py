@@ -92,6 +92,12 @@ class Bucket:
         """
         self.send(key, body, size_bytes=len(body), sha256=sha256_of(body), only_if_absent=only_if_absent)
 
+    @patiently
+    def delete(self, key: str) -> None:
+        """Delete an object; where the bucket keeps versions, hide it. May be repeated."""
+        with self._wire.request("DELETE", key):
+            pass
+
     @contextmanager
     def receive(self, key: str, *, chunk_bytes: int) -> Iterator[Iterator[bytes]]:
         """Yield the content of an object in pieces. Raises NoSuchObject. Not repeated by itself."""

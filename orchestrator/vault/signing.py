@@ -32,7 +32,8 @@ def quote_path(path: str) -> str:
 
 def quote_query(query: Mapping[str, str]) -> str:
     """Return `query` in the canonical form: sorted, everything but the unreserved characters quoted."""
-    return "&".join(f"{quote(key, safe=UNRESERVED)}={quote(query[key], safe=UNRESERVED)}" for key in sorted(query))
+    pairs = ((quote(key, safe=UNRESERVED), quote(value, safe=UNRESERVED)) for key, value in query.items())
+    return "&".join(f"{key}={value}" for key, value in sorted(pairs))
 
 
 def sign(

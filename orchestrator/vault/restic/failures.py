@@ -110,11 +110,10 @@ def explain(name: str, code: int, stderr: str) -> TricenterError:
     final = [line for line in lines if "retrying after" not in line]
     if code in BY_CODE:
         return BY_CODE[code](name, _last(final or lines))
-    for heard in (final, lines):
-        for pattern, maker in BY_WORDS:
-            for line in heard:
-                if re.search(pattern, line):
-                    return maker(name, _last([line]))
+    for pattern, maker in BY_WORDS:
+        for line in final or lines:
+            if re.search(pattern, line):
+                return maker(name, _last([line]))
     return ProcessFailed("restic", code, "\n".join([f"repository {name}", *(final or lines)]))
 
 

@@ -84,6 +84,10 @@ class Repository:
         """Make the repository. May be repeated: one that exists and opens is left as it is."""
         if self.exists():
             return
+        # restic writes a key first and `config` last. A key that an interrupted init left holds another master key,
+        # and whichever restic tries first decides whether the repository opens.
+        for orphan in self.bucket.list(f"{self.prefix}/keys/"):
+            self.bucket.delete(orphan.key)
         try:
             run(self._invoke("init"))
         except ProcessFailed as error:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
-
-import pytest
 
 from drills.evidence import Evidence, as_document
 from drills.measure import Objective
@@ -115,10 +113,3 @@ def document(told: Sequence[Step]) -> dict[str, Any]:
         measured.reached(), seen.restored_bytes, None,
     )  # fmt: skip
     return as_document(row, seen.attempts)
-
-
-@pytest.fixture
-def tell() -> Callable[[Sequence[Step]], dict[str, Any]]:
-    return document
-
-

@@ -1,0 +1,109 @@
+"""The collector that Prometheus reads: a view of the catalogue that is never far behind and never in the way.
+
+A scrape never raises and never waits long. One thread reads the catalogue; a scrape takes what that brings within
+a short patience, or the last good view with its age.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+
+from prometheus_client.registry import Collector
+
+from exporters import metrics as m
+from exporters.view import Family, Sample, activity_samples, board_samples, empty_family, families
+from orchestrator.catalogue.activity import Activity, read_activity
+from orchestrator.catalogue.board import Board, read_board
+from orchestrator.catalogue.store import Catalogue, now
+from policies.site import Site
+
+#: Seconds from one reading to the next: of the board, and of the counts, which look at every row.
+BOARD_EVERY = 5.0
+COUNTS_EVERY = 60.0
+#: Reading takes no more than this share of the time, however large the catalogue is.
+SHARE = 0.1
+#: A scrape waits no longer than this for a reading; Prometheus itself gives up after 10 seconds.
+PATIENCE = 4.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Pace:
+    """When the next reading may begin, on the monotonic clock."""
+
+    every: float
+    not_before: float = 0.0
+
+    def read(self, began: float) -> None:
+        ended = time.monotonic()
+        self.not_before = max(began + self.every, ended + (ended - began) * (1 / SHARE - 1))
+
+    @property
+    def due(self) -> bool:
+        return time.monotonic() >= self.not_before
+
+
+class TricenterCollector(Collector):
+    """Gives the metrics of a site. Safe to scrape from several threads at once."""
+
+    def __init__(self, site: Site, catalogue: Catalogue, *, clock: Callable[[], datetime] = now) -> None:
+        self._site, self._catalogue, self._clock = site, catalogue, clock
+        self._lock = threading.Lock()
+        self._reading: threading.Thread | None = None
+        self._board_pace, self._counts_pace = _Pace(BOARD_EVERY), _Pace(COUNTS_EVERY)
+        self._activity: Activity | None = None
+        self._view: tuple[Sample, ...] = ()
+        self._errors = 0
+        self._build = (m.BUILD, (version("tricenter"), site.site), 1.0)
+
+    def describe(self) -> Iterator[Family]:
+        """Yield the families without samples, so that registering the collector reads nothing."""
+        return (empty_family(each) for each in m.METRICS)
+
+    def collect(self) -> Iterator[Family]:
+        """Yield the families of a view that is fresh, or of the last one that could be read."""
+        reading = self._begin_reading()
+        if reading:
+            reading.join(PATIENCE)
+        return iter(families((*self._view, self._build, (m.VIEW_ERRORS, (), self._errors))))
+
+    def _begin_reading(self) -> threading.Thread | None:
+        """Return the reading that is under way, begun now when one is due; None when the view is fresh."""
+        with self._lock:
+            if self._reading and self._reading.is_alive():
+                return self._reading
+            if not self._board_pace.due:
+                return None
+            self._reading = threading.Thread(target=self._read, name="view", daemon=True)
+            self._reading.start()
+            return self._reading
+
+    def _read(self) -> None:
+        began = time.monotonic()
+        try:
+            board = read_board(self._site, self._catalogue, self._clock())
+            self._show(board)  # the counts may take longer, and nobody waits for them to see the objectives
+            if self._counts_pace.due:
+                self._read_counts()
+                self._show(board)
+        except Exception as error:  # noqa: BLE001  # a scrape that fails shows nothing at all, this error included
+            self._errors += 1
+            log.warning("the last good view is shown, for the catalogue could not be read: %s", error)
+        finally:
+            self._board_pace.read(began)
+
+    def _show(self, board: Board) -> None:
+        counts = activity_samples(self._activity, board) if self._activity else ()
+        self._view = (*board_samples(board), *counts)
+
+    def _read_counts(self) -> None:
+        began = time.monotonic()
+        self._activity = read_activity(self._catalogue)
+        self._counts_pace.read(began)

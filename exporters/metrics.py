@@ -1,0 +1,278 @@
+"""Every metric: its name, kind, labels and help. The collector writes no other; docs/metrics.md is printed from here.
+
+python -m exporters.metrics > docs/metrics.md
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+SYSTEM = ("tenant", "system", "tier", "centre")
+
+DRILL_VERDICTS = ("met", "missed", "failed", "never")
+ROW_VERDICTS = ("met", "missed", "unproved", "never")
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric. `always` says that its series exist for every system and centre from the start."""
+
+    name: str
+    kind: Literal["gauge", "counter"]
+    labels: tuple[str, ...]
+    help: str
+    zh: str
+    always: bool = True
+
+
+RPO_OBJECTIVE = Metric(
+    "tricenter_rpo_objective_seconds",
+    "gauge",
+    SYSTEM,
+    "Recovery point objective that the tier sets for the centre.",
+    "等级为该中心规定的恢复点目标",
+)
+RPO_ACTUAL = Metric(
+    "tricenter_rpo_actual_seconds",
+    "gauge",
+    SYSTEM,
+    "Exposure now: time since the data time of the newest recovery point at the centre, "
+    "or since the system is known when there is none.",
+    "当前暴露时长：距该中心最新恢复点数据时间；从无恢复点时自系统登记起算",
+)
+RPO_WORST = Metric(
+    "tricenter_rpo_worst_seconds",
+    "gauge",
+    SYSTEM,
+    "Highest exposure within the last 7 days (the peak of the saw-tooth).",
+    "近 7 天最大暴露时长（锯齿峰值）",
+)
+RPO_COMPLIANCE = Metric(
+    "tricenter_rpo_compliance_ratio",
+    "gauge",
+    SYSTEM,
+    "Share of the last 7 days during which exposure was within the objective, 0 to 1.",
+    "近 7 天内暴露时长不超过目标的时间占比",
+)
+EXPECTED_INTERVAL = Metric(
+    "tricenter_expected_interval_seconds",
+    "gauge",
+    SYSTEM,
+    "Time from one backup to the next that the tier sets.",
+    "等级规定的备份间隔",
+)
+POINTS = Metric(
+    "tricenter_points",
+    "gauge",
+    SYSTEM,
+    "Recovery points that are at the centre.",
+    "该中心现有恢复点数量",
+)
+LAST_DATA = Metric(
+    "tricenter_point_last_data_timestamp_seconds",
+    "gauge",
+    SYSTEM,
+    "Data time of the newest recovery point at the centre.",
+    "该中心最新恢复点的数据时间",
+    always=False,
+)
+LAST_LANDED = Metric(
+    "tricenter_point_last_landed_timestamp_seconds",
+    "gauge",
+    SYSTEM,
+    "When the newest recovery point was complete at the centre.",
+    "该中心最新恢复点到齐的时间",
+    always=False,
+)
+LAST_PROVED = Metric(
+    "tricenter_point_last_proved_timestamp_seconds",
+    "gauge",
+    SYSTEM,
+    "Data time of the newest recovery point at the centre that a restore has proved.",
+    "该中心最新的经恢复验证的恢复点的数据时间",
+    always=False,
+)
+RTO_OBJECTIVE = Metric(
+    "tricenter_rto_objective_seconds",
+    "gauge",
+    SYSTEM,
+    "Recovery time objective that the tier sets for the centre.",
+    "等级为该中心规定的恢复时间目标",
+)
+RTO_MEASURED = Metric(
+    "tricenter_rto_measured_seconds",
+    "gauge",
+    (*SYSTEM, "plan", "kind", "stage"),
+    "Recovery time that the last drill of the plan and kind measured. Stage `total` is the whole, from the outage's "
+    "start to the last probe that passed; the other stages are its parts. Absent when that drill did not recover.",
+    "该预案与类型最近一次演练实测的恢复时间；stage=total 为总时长，其余为各阶段",
+    always=False,
+)
+DRILL_LAST = Metric(
+    "tricenter_drill_last_timestamp_seconds",
+    "gauge",
+    (*SYSTEM, "plan", "kind"),
+    "End of the last drill of the plan and kind, whatever its verdict.",
+    "该预案与类型最近一次演练结束时间（不论结果）",
+    always=False,
+)
+DRILL_DUE = Metric(
+    "tricenter_drill_due_timestamp_seconds",
+    "gauge",
+    SYSTEM,
+    "When the next drill at the centre is due: the tier's interval after the last drill that recovered the system, "
+    "or after the system became known.",
+    "下次演练到期时间：自上次成功恢复的演练（或系统登记）起按等级间隔推算",
+)
+DRILL_VERDICT = Metric(
+    "tricenter_drill_verdict",
+    "gauge",
+    (*SYSTEM, "verdict"),
+    f"1 for the verdict of the last drill at the centre, 0 for the others: {', '.join(DRILL_VERDICTS)}.",
+    "该中心最近一次演练结论（当前结论为 1，其余为 0）",
+)
+PROTECTION = Metric(
+    "tricenter_protection_verdict",
+    "gauge",
+    (*SYSTEM, "verdict"),
+    f"1 for what holds of the system at the centre now, 0 for the others: {', '.join(ROW_VERDICTS)}.",
+    "系统在该中心的当前结论：达标、不达标、未验证、无备份",
+)
+RUNS = Metric(
+    "tricenter_runs",
+    "gauge",
+    ("flow", "state"),
+    "Runs in the catalogue by flow and state. A gauge: a run changes its state, and rows may be expired.",
+    "目录中各流程各状态的运行数",
+    always=False,
+)
+RUN_SECONDS = Metric(
+    "tricenter_run_last_duration_seconds",
+    "gauge",
+    ("flow",),
+    "Duration of the flow's last run that was done to its end.",
+    "该流程最近一次完成的运行耗时",
+    always=False,
+)
+RUN_END = Metric(
+    "tricenter_run_last_timestamp_seconds",
+    "gauge",
+    ("flow",),
+    "End of the flow's last run that was done to its end.",
+    "该流程最近一次完成的运行结束时间",
+    always=False,
+)
+FAILURES = Metric(
+    "tricenter_attempts_failed",
+    "gauge",
+    ("error_type",),
+    "Attempts at steps in the catalogue that failed, by type of error. A gauge: rows may be expired.",
+    "目录中失败的步骤尝试数，按错误类型",
+    always=False,
+)
+TENANT_PENDING = Metric(
+    "tricenter_tenant_pending_actions",
+    "gauge",
+    ("tenant", "centre"),
+    "Actions that the last apply of the tenant at the centre left undone.",
+    "最近一次租户配置后在该中心仍未完成的操作数",
+    always=False,
+)
+TENANT_APPLIED = Metric(
+    "tricenter_tenant_applied_timestamp_seconds",
+    "gauge",
+    ("tenant", "centre"),
+    "When the tenant was last applied at the centre.",
+    "租户在该中心最近一次配置的时间",
+    always=False,
+)
+BUILD = Metric(
+    "tricenter_build_info",
+    "gauge",
+    ("version", "site"),
+    "Always 1; the program's version and the site that it shows.",
+    "恒为 1；程序版本与站点",
+)
+VIEW_TIME = Metric(
+    "tricenter_view_timestamp_seconds",
+    "gauge",
+    (),
+    "When the view that these metrics show was read from the catalogue. Absent before the first was read.",
+    "本次指标所依据的目录视图的读取时间",
+)
+VIEW_ERRORS = Metric(
+    "tricenter_view_errors_total",
+    "counter",
+    (),
+    "Times that reading the catalogue failed, so that the last good view was shown instead.",
+    "读取目录失败（改为展示上一次成功视图）的次数",
+)
+
+METRICS = (
+    RPO_OBJECTIVE,
+    RPO_ACTUAL,
+    RPO_WORST,
+    RPO_COMPLIANCE,
+    EXPECTED_INTERVAL,
+    POINTS,
+    LAST_DATA,
+    LAST_LANDED,
+    LAST_PROVED,
+    RTO_OBJECTIVE,
+    RTO_MEASURED,
+    DRILL_LAST,
+    DRILL_DUE,
+    DRILL_VERDICT,
+    PROTECTION,
+    RUNS,
+    RUN_SECONDS,
+    RUN_END,
+    FAILURES,
+    TENANT_PENDING,
+    TENANT_APPLIED,
+    BUILD,
+    VIEW_TIME,
+    VIEW_ERRORS,
+)
+
+PREAMBLE = """\
+# 指标 Metrics
+
+本文件由 `python -m exporters.metrics > docs/metrics.md` 生成。 This file is printed from `exporters/metrics.py`.
+
+`tricenter --site DIR serve` 在 `http://127.0.0.1:15090/metrics` 提供下列指标。抓取只读目录，不访问云与存储库。
+`tricenter --site DIR serve` offers these metrics. A scrape reads the catalogue only, never a cloud or a vault.
+
+* **视图 View.** The systems' metrics are read at most every 5 seconds, the counts (points, runs, attempts, tenants) at
+  most every minute, and never for more than a tenth of the time. When the catalogue does not answer, the last good
+  view is shown, `tricenter_view_errors_total` rises and `tricenter_view_timestamp_seconds` stands still:
+  alert on its age.
+* **从未发生 Never happened.** What never happened has no series: no 0 and no NaN stands for a time. What must alert
+  from a system's first minute is always there: `tricenter_rpo_actual_seconds` counts from when the system became known,
+  `tricenter_points` is 0, `tricenter_drill_verdict{verdict="never"}` is 1 and
+  `tricenter_drill_due_timestamp_seconds` is set. The column 恒有 Always says which these are.
+* **窗口 Window.** Worst exposure and compliance look back 7 days, but not further than the system is known or
+  the centre's retention reaches: expired points are no gap.
+* **标签 Labels.** Bounded by the site: tenant, system, tier, centre (`same-city`, `provincial`), plan, kind, stage;
+  and by the program: flow, state, verdict, error_type. Never the name of a recovery point or a run.
+* **站点文件 Site files.** The site is read once, when the server starts: restart it after the site has changed.
+* **健康 Health.** `/healthz` answers 200 when the catalogue answers, 503 otherwise.
+
+| 指标 Metric | 类型 Kind | 标签 Labels | 恒有 Always | 含义 Meaning |
+|---|---|---|---|---|
+"""
+
+
+def document() -> str:
+    """Return the text of docs/metrics.md."""
+    rows = (
+        f"| `{each.name}` | {each.kind} | {', '.join(each.labels) or '-'} | {'是 yes' if each.always else '否 no'} "
+        f"| {each.zh}。{each.help} |"
+        for each in METRICS
+    )
+    return PREAMBLE + "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    print(document(), end="")

@@ -1,0 +1,97 @@
+"""The board and the counts as metric families: pure, from values to samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+from exporters import metrics as m
+from orchestrator.catalogue.activity import Activity
+from orchestrator.catalogue.board import Board, BoardRow
+from orchestrator.catalogue.facts import Key
+
+Family = GaugeMetricFamily | CounterMetricFamily
+Sample = tuple[m.Metric, tuple[str, ...], float]
+
+
+def families(samples: Iterable[Sample]) -> list[Family]:
+    """Return one family for every metric that has samples, in the order of the list of metrics."""
+    made: dict[str, Family] = {}
+    for metric, labels, value in samples:
+        if metric.name not in made:
+            made[metric.name] = empty_family(metric)
+        made[metric.name].add_metric(labels, value)
+    return [made[each.name] for each in m.METRICS if each.name in made]
+
+
+def empty_family(metric: m.Metric) -> Family:
+    kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+    return kind(metric.name, metric.help, labels=metric.labels)
+
+
+def board_samples(board: Board) -> Iterator[Sample]:
+    yield m.VIEW_TIME, (), board.read_at.timestamp()
+    for row in board.rows:
+        yield from _objectives(row)
+        yield from _points(row)
+        yield from _drills(row)
+
+
+def activity_samples(activity: Activity, board: Board) -> Iterator[Sample]:
+    """Yield the counts. Points are counted for the rows of the board, so that a system without any shows 0."""
+    for row in board.rows:
+        yield m.POINTS, _labels(row), activity.points.get(Key(row.tenant, row.system, row.centre), 0)
+    for (flow, state), count in activity.runs.items():
+        yield m.RUNS, (flow, state), count
+    for run in activity.last_runs:
+        yield m.RUN_SECONDS, (run.flow,), run.seconds
+        yield m.RUN_END, (run.flow,), run.ended_at.timestamp()
+    for error_type, count in activity.failures.items():
+        yield m.FAILURES, (error_type,), count
+    for tenant in activity.tenants:
+        yield m.TENANT_PENDING, (tenant.tenant, tenant.centre), tenant.pending
+        yield m.TENANT_APPLIED, (tenant.tenant, tenant.centre), tenant.applied_at.timestamp()
+
+
+def _labels(row: BoardRow) -> tuple[str, ...]:
+    return row.tenant, row.system, row.tier, row.centre
+
+
+def _objectives(row: BoardRow) -> Iterator[Sample]:
+    labels = _labels(row)
+    yield m.RPO_OBJECTIVE, labels, row.rpo_objective.total_seconds()
+    yield m.RPO_ACTUAL, labels, row.rpo_actual.total_seconds()
+    yield m.RPO_WORST, labels, row.rpo_worst.total_seconds()
+    yield m.RPO_COMPLIANCE, labels, row.rpo_compliance
+    yield m.EXPECTED_INTERVAL, labels, row.expected_interval.total_seconds()
+    yield m.RTO_OBJECTIVE, labels, row.rto_objective.total_seconds()
+    for verdict in m.ROW_VERDICTS:
+        yield m.PROTECTION, (*labels, verdict), float(row.verdict == verdict)
+
+
+def _points(row: BoardRow) -> Iterator[Sample]:
+    moments: tuple[tuple[m.Metric, datetime | None], ...] = (
+        (m.LAST_DATA, row.last_data_time),
+        (m.LAST_LANDED, row.last_landed_at),
+        (m.LAST_PROVED, row.proved_data_time),
+    )
+    for metric, moment in moments:
+        if moment:
+            yield metric, _labels(row), moment.timestamp()
+
+
+def _drills(row: BoardRow) -> Iterator[Sample]:
+    labels = _labels(row)
+    yield m.DRILL_DUE, labels, row.drill_due_at.timestamp()
+    last = row.last_drill.verdict if row.last_drill else "never"
+    for verdict in m.DRILL_VERDICTS:
+        yield m.DRILL_VERDICT, (*labels, verdict), float(last == verdict)
+    for drill in row.drills:
+        named = (*labels, drill.plan, drill.kind)
+        yield m.DRILL_LAST, named, drill.ended_at.timestamp()
+        if drill.rto_seconds is not None:
+            yield m.RTO_MEASURED, (*named, "total"), drill.rto_seconds
+            for stage, seconds in drill.stages.items():
+                yield m.RTO_MEASURED, (*named, stage), seconds

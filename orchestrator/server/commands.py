@@ -1,0 +1,126 @@
+"""`tricenter status` and `tricenter serve`: the catalogue for people, and for Prometheus."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from orchestrator.catalogue.board import Board, Verdict, read_board
+from orchestrator.catalogue.store import now
+from orchestrator.errors import CheckFailed
+from orchestrator.server.http import open_server
+from orchestrator.server.show import WIDEST, as_json, render
+from policies.site import Site
+
+if TYPE_CHECKING:
+    from orchestrator.app import App
+
+DEFAULT_LISTEN = "127.0.0.1:15090"
+WATCH_SECONDS = 5
+OBJECTIVE_MISSED = CheckFailed.exit_code
+
+
+class Address(click.ParamType):
+    """HOST:PORT; an IPv6 host stands in brackets."""
+
+    name = "host:port"
+
+    def convert(
+        self, value: str | tuple[str, int], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        if isinstance(value, tuple):
+            return value
+        host, colon, port = value.rpartition(":")
+        host = host.removeprefix("[").removesuffix("]")
+        if not (colon and host and port.isascii() and port.isdigit() and int(port) <= 65535):
+            self.fail(f"{value!r} is no HOST:PORT, such as {DEFAULT_LISTEN}", param, ctx)
+        return host, int(port)
+
+
+@click.command()
+@click.argument("system", metavar="[TENANT[/SYSTEM]]", required=False)
+@click.option("--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option("--watch", is_flag=True, help="每 5 秒刷新 show it anew every 5 seconds, until ctrl-C")
+@click.pass_obj
+def status(app: App, system: str | None, output: Literal["table", "json"], watch: bool) -> int:
+    """RPO/RTO 看板：目标、现状、最近演练与结论。
+
+    The board: objectives, what holds now, the last drill and the verdict of every system at every centre.
+    Reads the catalogue only. Exit code 4 when an objective is missed now, or a system has no recovery point at a
+    centre that its tier demands; 0 otherwise.
+    """
+    if watch and (output == "json" or not app.console.is_terminal):
+        raise click.UsageError("--watch needs a terminal and the table")
+    site = _only(app, system)
+    board = read_board(site, app.catalogue, now())
+    if watch:
+        board = _watch(app, site, board)
+    elif output == "json":
+        click.echo(json.dumps(as_json(board), ensure_ascii=False, indent=2))
+    else:
+        app.console.print(render(board, _width(app)))
+    return _exit_code(board)
+
+
+@click.command()
+@click.option(
+    "--listen",
+    type=Address(),
+    default=DEFAULT_LISTEN,
+    show_default=True,
+    envvar="TRICENTER_LISTEN",
+    show_envvar=True,
+    help="监听地址 where to listen",
+)
+@click.pass_obj
+def serve(app: App, listen: tuple[str, int]) -> None:
+    """指标服务：/metrics 供 Prometheus 抓取，/healthz 供探活。
+
+    Serves /metrics and /healthz until ctrl-C or SIGTERM. Reads the catalogue only, and the site once: start it anew
+    after the site has changed.
+    """
+    with open_server(*listen, app.site, app.catalogue) as server:
+        app.console.print(f"正在监听 listening on {server.url}")
+        try:
+            server.serve_forever(poll_interval=0.2)
+        except KeyboardInterrupt:
+            app.console.print("已停止 stopped")
+
+
+def _only(app: App, name: str | None) -> Site:
+    """Return the site with no more than the systems that `name` stands for."""
+    chosen = {(ref.tenant.tenant, ref.name) for ref in app.systems(name)}
+    tenants = {
+        key: tenant.model_copy(
+            update={"systems": {each: system for each, system in tenant.systems.items() if (key, each) in chosen}}
+        )
+        for key, tenant in app.site.tenants.items()
+    }
+    return app.site.model_copy(update={"tenants": tenants})
+
+
+def _watch(app: App, site: Site, board: Board) -> Board:
+    """Show the board until ctrl-C, and return the last one."""
+    from rich.live import Live
+
+    with Live(render(board, _width(app)), console=app.console, screen=True, auto_refresh=False) as live:
+        try:
+            while True:
+                live.refresh()
+                time.sleep(WATCH_SECONDS)
+                board = read_board(site, app.catalogue, now())
+                live.update(render(board, _width(app)))
+        except KeyboardInterrupt:
+            return board
+
+
+def _width(app: App) -> int:
+    return min(app.console.width, WIDEST) if app.console.is_terminal else WIDEST
+
+
+def _exit_code(board: Board) -> int:
+    counts = board.verdicts()
+    return OBJECTIVE_MISSED if counts[Verdict.MISSED] or counts[Verdict.NEVER] else 0

@@ -1,0 +1,118 @@
+"""docs/site-folder.md names every key of every file, whether it is required and its default, and no other key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from policies.plan import FingerprintProbe, ImageProbe, ManifestProbe, Plan, SqlProbe
+from policies.schema import MODELS
+from policies.site import Centre, Cloud, Location, NetworkZone, SiteFile, Vault
+from policies.tenant import (
+    BlockStorageQuota,
+    ComputeQuota,
+    Member,
+    Network,
+    NetworkQuota,
+    PathSource,
+    PostgresqlSource,
+    Quota,
+    SecurityGroup,
+    SecurityRule,
+    System,
+    Tenant,
+    VolumeSource,
+)
+from policies.tiers import CopyRule, DrillRule, Retention, Tier
+from policies.values import Text
+
+PAGE = (Path(__file__).parents[3] / "docs" / "site-folder.md").read_text("utf-8")
+
+MODEL_OF: dict[str, type[BaseModel]] = {
+    "site.yaml": SiteFile,
+    "centres.NAME": Centre,
+    "location": Location,
+    "cloud": Cloud,
+    "vault": Vault,
+    "zones.NAME": NetworkZone,
+    "tiers/*.yaml": Tier,
+    "copies.CENTRE": CopyRule,
+    "retention": Retention,
+    "drill": DrillRule,
+    "tenants/*.yaml": Tenant,
+    "quota": Quota,
+    "quota.compute": ComputeQuota,
+    "quota.network": NetworkQuota,
+    "quota.block_storage": BlockStorageQuota,
+    "members.ACCOUNT": Member,
+    "networks.NAME": Network,
+    "security_groups.NAME": SecurityGroup,
+    "rules": SecurityRule,
+    "systems.NAME": System,
+    "sources: path": PathSource,
+    "sources: postgresql": PostgresqlSource,
+    "sources: volume": VolumeSource,
+    "plans/*.yaml": Plan,
+    "probes: sql": SqlProbe,
+    "probes: manifest": ManifestProbe,
+    "probes: fingerprint": FingerprintProbe,
+    "probes: image": ImageProbe,
+    "title": Text,
+}
+
+Row = tuple[str, bool, str]
+
+
+def documented() -> dict[str, list[Row]]:
+    """Return the tables of the page by what stands behind the heading's dot: (key, required, default) of every row."""
+    tables: dict[str, list[Row]] = {}
+    here = ""
+    for line in PAGE.splitlines():
+        if heading := re.fullmatch(r"##+ .* · `(.+)`", line):
+            tables[here := heading[1]] = []
+        elif line.startswith("| `"):
+            key, required, default, meaning = (cell.strip() for cell in line.strip("|").split("|", 3))
+            assert meaning, line
+            tables[here].append((key.strip("`"), bool(required), default.strip("`")))
+    return tables
+
+
+def stated(model: type[BaseModel], *, of_a_union: bool) -> list[Row]:
+    rows = []
+    for name, field in model.model_fields.items():
+        value: Any = None if field.is_required() else field.get_default(call_default_factory=True)
+        required = field.is_required() or (of_a_union and name == "kind")
+        plain = isinstance(value, bool | int | str) and value != "" and not required
+        rows.append((name, required, str(value).lower() if isinstance(value, bool) else str(value) if plain else ""))
+    return rows
+
+
+def reached(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+        for field in annotation.model_fields.values():
+            yield from reached(field.annotation)
+    for each in get_args(annotation):
+        yield from reached(each)
+
+
+def test_the_page_has_the_keys_of_the_models_in_their_order():
+    tables = documented()
+    assert tables.keys() == MODEL_OF.keys()
+    for place, model in MODEL_OF.items():
+        assert tables[place] == stated(model, of_a_union=": " in place), place
+
+
+def test_no_model_of_a_site_folder_is_left_out():
+    assert {each for model in MODELS.values() for each in reached(model)} == set(MODEL_OF.values())
+
+
+def test_the_commands_of_the_page_are_there():
+    for kind in MODELS:
+        assert kind in PAGE
+    for word in ("tricenter init", "tricenter validate", "tricenter schema", "--overlay", "TRICENTER_OVERLAY"):
+        assert word in PAGE
