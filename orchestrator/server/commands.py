@@ -23,7 +23,7 @@ WATCH_SECONDS = 5
 OBJECTIVE_MISSED = CheckFailed.exit_code
 
 
-class Address(click.ParamType):
+class Address(click.ParamType[tuple[str, int]]):
     """HOST:PORT; an IPv6 host stands in brackets."""
 
     name = "host:port"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -34,16 +34,42 @@ CENTRES = {
     "provincial": ("异地", "provincial"),
 }
 DRILLS = {"met": ("达标", "green"), "missed": ("不达标", "red"), "failed": ("失败", "bold red")}
-#: Columns that the board needs at most; in a wider terminal it would only fall apart.
-WIDEST = 116
-
 NOTHING = Text("-", style="dim")
 
 
+@dataclass(frozen=True, slots=True)
+class _Column:
+    zh: str
+    en: str
+    width: int
+    justify: Literal["left", "right"] = "right"
+
+
+#: Widths are fixed, so that the lines of all systems stand under one heading.
+COLUMNS = (
+    _Column("中心", "centre", 17, "left"),
+    _Column("RPO目标", "target", 7),
+    _Column("现在", "now", 6),
+    _Column("7天最差", "worst", 7),
+    _Column("合规率", "within", 6),
+    _Column("RTO目标", "target", 7),
+    _Column("实测", "measured", 8),
+    _Column("最近演练", "last drill", 16, "left"),
+    _Column("结论", "verdict", 17, "left"),
+)
+NARROWEST = sum(each.width for each in COLUMNS) + len(COLUMNS) - 1
+#: What the board takes in a wide terminal: two more blanks between columns.
+WIDEST = NARROWEST + 2 * (len(COLUMNS) - 1)
+
+
 def render(board: Board, width: int) -> RenderableType:
-    """Return the board as a table of `width` columns; below 100 the names wrap."""
-    parts: list[RenderableType] = [_heading(board), _table(board, width), _summary(board), _legend(board)]
-    return Group(*parts)
+    """Return the board for a terminal of `width` columns. It takes NARROWEST at least and WIDEST at most."""
+    gap = 1 + max(0, min(2, (width - NARROWEST) // (len(COLUMNS) - 1)))
+    line = Text("─" * (NARROWEST + (gap - 1) * (len(COLUMNS) - 1)), style="dim")
+    parts: list[RenderableType] = [_heading(board), Text(""), _grid([_titles()], gap), line]
+    for _, rows in groupby(board.rows, key=lambda row: row.tenant):
+        parts += _tenant(list(rows), board.read_at, gap)
+    return Group(*parts, line, _summary(board), Text(""), _legend(board))
 
 
 def as_json(board: Board) -> dict[str, Any]:
@@ -63,57 +89,44 @@ def as_json(board: Board) -> dict[str, Any]:
 
 def _heading(board: Board) -> Text:
     local = board.read_at.astimezone()
-    return Text.assemble(
-        (str(board.title), "bold"), ("   RPO / RTO  ", "dim"), (f"{local:%Y-%m-%d %H:%M:%S %z}", "dim")
-    )
+    return Text.assemble((str(board.title), "bold"), ("   RPO / RTO   ", ""), (f"{local:%Y-%m-%d %H:%M:%S %z}", "dim"))
 
 
-def _table(board: Board, width: int) -> Table:
-    days = board.window.days
-    table = Table(box=box.SIMPLE_HEAD, width=width, pad_edge=False, padding=(0, 1), header_style="dim", show_edge=False)
-    table.add_column("系统\nsystem", ratio=1, no_wrap=False, overflow="fold")
-    table.add_column("中心\ncentre", min_width=10, no_wrap=True)
-    for zh, en in (("RPO 目标", "objective"), ("现在", "actual"), (f"{days}天最差", "worst"), ("合规率", "in RPO")):
-        table.add_column(f"{zh}\n{en}", justify="right", no_wrap=True)
-    for zh, en in (("RTO 目标", "objective"), ("实测", "measured")):
-        table.add_column(f"{zh}\n{en}", justify="right", no_wrap=True)
-    table.add_column("最近演练\nlast drill", min_width=13, no_wrap=True)
-    table.add_column("结论\nverdict", min_width=9, no_wrap=True)
-    for _, rows in groupby(board.rows, key=lambda row: row.tenant):
-        _add_tenant(table, list(rows), board.read_at)
-    return table
+def _grid(rows: Iterable[Sequence[Text]], gap: int) -> Table:
+    grid = Table.grid(padding=(0, gap, 0, 0))
+    for column in COLUMNS:
+        grid.add_column(width=column.width, justify=column.justify, no_wrap=True)
+    for row in rows:
+        grid.add_row(*row)
+    return grid
 
 
-def _add_tenant(table: Table, rows: Sequence[BoardRow], now: datetime) -> None:
-    table.add_row(Text(rows[0].tenant_title.zh, style="bold cyan"), Text(rows[0].tenant, style="dim"))
+def _titles() -> list[Text]:
+    return [Text(f"{each.zh}\n{each.en}", style="dim") for each in COLUMNS]
+
+
+def _tenant(rows: Sequence[BoardRow], now: datetime, gap: int) -> Iterator[RenderableType]:
+    yield Text.assemble((rows[0].tenant_title.zh, "bold cyan"), (f" {rows[0].tenant_title.en}", "cyan"))
     for _, group in groupby(rows, key=lambda row: row.system):
         of_system = list(group)
-        for row, name in zip(of_system, _names(of_system), strict=True):
-            table.add_row(name, *_cells(row, now))
-    table.add_section()
-
-
-def _names(rows: Sequence[BoardRow]) -> Iterator[Text]:
-    """Yield the first cells of a system's rows: its name and tier, over as many rows as it has."""
-    title = Text(f"  {rows[0].system_title.zh}")
-    name = Text(f"  {rows[0].system}", style="dim")
-    if len(rows) == 1:
-        yield Text("\n").join([title, name])
-    else:
-        yield title
-        yield name
-        yield from (Text("") for _ in rows[2:])
+        first = of_system[0]
+        yield Text.assemble(
+            f" {first.system_title.zh} ",
+            (f"{first.tenant}/{first.system}", ""),
+            (f"  {first.tier_title.zh} {first.tier}", "dim"),
+        )
+        yield _grid((list(_cells(row, now)) for row in of_system), gap)
 
 
 def _cells(row: BoardRow, now: datetime) -> Iterator[Text]:
     zh, en = CENTRES[row.centre]
-    yield Text.assemble(f"{zh} ", (en, "dim"))
+    yield Text.assemble(f"  {zh} ", (en, "dim"))
     yield _length(row.rpo_objective, "dim")
     yield _length(row.rpo_actual, "bold red" if row.rpo_missed else "green")
     yield _length(row.rpo_worst, "red" if row.rpo_worst > row.rpo_objective else "")
     yield Text(_percent(row.rpo_compliance), style="" if row.rpo_compliance == 1 else "red")
     yield _length(row.rto_objective, "dim")
-    yield _length(row.rto_measured, "bold red" if row.rto_missed else "green") if row.rto_measured else NOTHING
+    yield NOTHING if row.rto_measured is None else _length(row.rto_measured, "bold red" if row.rto_missed else "green")
     yield _drill(row, now)
     word, english, style = WORDS[row.verdict]
     yield Text.assemble((word, style), " ", (english, "dim"))
@@ -129,13 +142,18 @@ def _percent(share: float) -> str:
 
 
 def _drill(row: BoardRow, now: datetime) -> Text:
+    """Say how the last drill went, how long ago it was, and whether the next is overdue."""
     drill = row.last_drill
-    overdue = ("逾期", "yellow") if row.drill_overdue else ""
     if drill is None:
-        return Text.assemble(("- ", "dim"), overdue)
-    word, style = DRILLS[drill.verdict]
-    ago = format_duration((now - drill.ended_at).total_seconds())
-    return Text.assemble((word, style), f" {ago}前 ", overdue)
+        word, ago = ("未演练", "yellow"), ""
+    else:
+        word, ago = DRILLS[drill.verdict], f" {_ago(now - drill.ended_at)}"
+    return Text.assemble(word, (ago, "dim"), (" 逾期" if row.drill_overdue else "", "yellow"))
+
+
+def _ago(age: timedelta) -> str:
+    """Return an age in one unit: that a drill was 12 days and 3 hours ago is more than anybody asks."""
+    return f"{age.days}d" if age.days else format_duration(age.total_seconds() // 60 * 60)
 
 
 def _summary(board: Board) -> Text:
