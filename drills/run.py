@@ -78,8 +78,8 @@ def restore_drill(run: Run, access: Access, drill: Drill) -> DrillRow:
     """Hold a restore drill and return its row, whose verdict says how it ended: a failed probe does not raise.
 
     An error on the way makes a failed drill, recorded before the error is raised. Only what says that the drill could
-    not be held leaves no drill: Refused (a lease, no space, no way in), a recovery point that is not there, an interruption. The
-    scratch place is taken away by the run's registered clean-up.
+    not be held leaves no drill: Refused (a lease, no space, no way in), a recovery point that is not there, an
+    interruption. The scratch place is taken away by the run's registered clean-up.
     """
     run.step("declare", lambda: drill.scenario)
     try:

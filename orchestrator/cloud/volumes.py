@@ -3,8 +3,9 @@
 Out: snapshot (crash-consistent, also of an attached volume) → volume from it → raw image → bytes.
 Back: bytes → raw image → volume.
 
-Everything temporary is made under one name, which the caller makes unique to its run; `delete_all_named` takes away
-whatever of it is left, by whichever process, after whichever crash. Each function waits for the state that makes its
+Everything temporary is made under one name, which the caller makes unique to its run: the same name gives the same
+object, so that a step may be repeated, and `delete_all_named` takes away whatever is left, by whichever process, after
+whichever crash. Each function waits for the state that makes its
 result usable, and raises CheckFailed for a state of failure and Unreachable when the deadline passes.
 """
 
@@ -16,7 +17,7 @@ from typing import IO, Any
 from orchestrator.cloud import block_storage, image
 from orchestrator.cloud.block_storage import GIB, Volume
 from orchestrator.cloud.connection import Connection, cloud_name
-from orchestrator.cloud.faults import create_once, explained
+from orchestrator.cloud.faults import create_once, explained, repeat
 from orchestrator.errors import CheckFailed, InvalidInput, UnknownName
 
 #: Enough for a large volume on a slow store; a caller that knows better says so.
@@ -45,7 +46,7 @@ def find_volume(connection: Connection, name: str) -> Volume:
 def snapshot_volume(
     connection: Connection, volume_id: str, name: str, *, deadline_seconds: float = SNAPSHOT_SECONDS
 ) -> str:
-    """Take a snapshot, also of a volume in use, and return its id. The same name gives the same snapshot."""
+    """Take a snapshot, also of a volume in use, and return its id."""
     storage = connection.block_storage
 
     def find() -> Any | None:
@@ -97,7 +98,7 @@ def upload_to_image(
 def image_from_stream(
     connection: Connection, name: str, content: IO[bytes], *, deadline_seconds: float = SNAPSHOT_SECONDS
 ) -> str:
-    """Make a raw image from bytes and return its id."""
+    """Make a raw image from bytes and return its id. A second call makes a second one: a stream flows once."""
     image_id = image.upload(connection, name, content)
     _await_image(connection, image_id, name, deadline_seconds)
     return image_id
@@ -156,8 +157,10 @@ def _volume(connection: Connection, name: str, deadline_seconds: float, **conten
 
 
 def _made(connection: Connection, what: str, create: Callable[[], Any], find: Callable[[], Any | None]) -> str:
+    """Create, unless it is there: a step that was begun before a crash goes on with what it has made."""
     with explained(cloud_name(connection), what):
-        return str(create_once(create, find).id)
+        found = repeat(find)
+        return str((found if found is not None else create_once(create, find)).id)
 
 
 def _await_snapshot(connection: Connection, snapshot_id: str, name: str, deadline_seconds: float) -> None:

@@ -73,8 +73,8 @@ def _api(
             str(lab.venv / "bin" / "uwsgi"), "--http-socket", f"127.0.0.1:{port}", "--module", f"{module}:application",
             "--need-app", "--lazy-apps", "--master", "--no-orphans", "--die-on-term", "--processes", "1",
             "--threads", "8", "--enable-threads", "--http-chunked-input", "--buffer-size", "65535",
-            # Cinder's uploads arrive in chunks; on a busy machine the next one may be slower than the usual 4 s.
-            "--socket-timeout", "300", "--chunked-input-timeout", "300",
+            # Cinder uploads images in chunks of 1 MiB, which with their frame are over uwsgi's usual limit.
+            "--chunked-input-limit", "8388608", "--chunked-input-timeout", "300", "--socket-timeout", "300",
             "--disable-logging", "--thunder-lock", "--add-header", "Connection: close", "--so-keepalive",
             "--ignore-sigpipe", "--ignore-write-errors", "--disable-write-exception", "--set", "start-time=%t",
             "--pyargv", f"--config-file {config}" if config else "",

@@ -6,23 +6,21 @@ import hashlib
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
+from orchestrator import process
 from orchestrator.errors import InvalidInput
 from orchestrator.lab import daemons
 from orchestrator.lab.layout import Lab, write_private
 
-#: A program of each Debian package, by which its presence is seen without asking dpkg.
-DEBIAN = {
-    "mariadb-server": "/usr/sbin/mariadbd",
-    "rabbitmq-server": "/usr/sbin/rabbitmq-server",
-    "qemu-utils": "/usr/bin/qemu-img",
-    "postgresql": "/usr/lib/postgresql",
-    "restic": "/usr/bin/restic",
-}
+DEBIAN = ("mariadb-server", "rabbitmq-server", "qemu-utils", "postgresql", "restic")
 APT = ("apt-get", "-o", "DPkg::Lock::Timeout=300", "-q", "-y")
+APT_SECONDS = 900.0
 POLICY = Path("/usr/sbin/policy-rc.d")
+POLICY_TEXT = "#!/bin/sh\n# written by tricenter lab up while it installs packages\nexit 101\n"
 STUBS = {
     # The lab runs as root: drop `sudo [-n] cinder-rootwrap CONF` and run the rest.
     "sudo": '#!/bin/sh\n[ "$1" = -n ] && shift\ncase "$1" in *-rootwrap) shift 2;; esac\nexec "$@"\n',
@@ -42,17 +40,33 @@ def plugin_folder() -> Path:
 
 def install_debian(lab: Lab) -> None:
     """Install the Debian packages that are missing. No service is started by that. May be repeated."""
-    missing = [package for package, program in DEBIAN.items() if not Path(program).exists()]
+    missing = [package for package in DEBIAN if not _installed(package)]
     if not missing:
         return
-    env = {"DEBIAN_FRONTEND": "noninteractive"}
-    ours = not POLICY.exists()
+    daemons.await_end(lab, "apt", seconds=APT_SECONDS)  # dpkg goes on when the apt above it was killed
+    with _no_services():
+        for argv in (
+            ["dpkg", "--force-confdef", "--configure", "-a"],  # what an interrupted run left half-made
+            [*APT, "update"],
+            [*APT, "install", "--no-install-recommends", *missing],
+        ):
+            daemons.run(lab, "apt", argv, seconds=APT_SECONDS, env={"DEBIAN_FRONTEND": "noninteractive"})
+
+
+def _installed(package: str) -> bool:
+    argv = ["dpkg-query", "--show", "--showformat", "${Status}", package]
+    return process.run(argv, deadline_seconds=30, check=False).stdout == "install ok installed"
+
+
+@contextmanager
+def _no_services() -> Iterator[None]:
+    """Keep the packages' scripts from starting services; a policy that the machine has already is left alone."""
+    ours = not POLICY.exists() or POLICY.read_text(encoding="utf-8") == POLICY_TEXT
     if ours:
-        POLICY.write_text("#!/bin/sh\nexit 101\n", encoding="utf-8")
+        POLICY.write_text(POLICY_TEXT, encoding="utf-8")
         POLICY.chmod(0o755)
     try:
-        daemons.run(lab, "apt", [*APT, "update"], seconds=300, env=env)
-        daemons.run(lab, "apt", [*APT, "install", "--no-install-recommends", *missing], seconds=900, env=env)
+        yield
     finally:
         if ours:
             POLICY.unlink(missing_ok=True)
@@ -83,9 +97,13 @@ def install_openstack(lab: Lab) -> None:
         if lab.venv.exists():
             shutil.rmtree(lab.venv)
         daemons.run(lab, "pip", [sys.executable, "-m", "venv", str(lab.venv)], seconds=120)
-        pip = [str(lab.venv / "bin" / "pip"), "--disable-pip-version-check", "--no-input"]
-        install = ["install", "--no-deps", "--progress-bar", "off", "-r", str(lock_file())]
-        daemons.run(lab, "pip", [*pip, *install], seconds=1200, env=_pip_environment())
+        python = str(lab.venv / "bin" / "python")
+        pip = [python, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--no-deps"]
+        options = ["--no-compile", "--progress-bar", "off", "-r", str(lock_file())]
+        daemons.run(lab, "pip", [*pip, *options], seconds=1200, env=_pip_environment())
+        # pip compiles on one processor, and the packages' own tests too, which are a third of it all
+        compile_all = [python, "-m", "compileall", "-q", "-j", "0", "-x", "/tests/", str(_packages_folder(lab))]
+        daemons.run(lab, "pip", compile_all, seconds=600)
         write_private(base, _locked())
     _install_drivers(lab)
     write_private(mark, wanted())
@@ -97,9 +115,13 @@ def _pip_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith("PIP_") or name in names}
 
 
+def _packages_folder(lab: Lab) -> Path:
+    return next((lab.venv / "lib").glob("python3*")) / "site-packages"
+
+
 def _install_drivers(lab: Lab) -> None:
     """Lay our package and its entry points into the environment by hand: there is nothing to build."""
-    site = next((lab.venv / "lib").glob("python3*")) / "site-packages"
+    site = _packages_folder(lab)
     target = site / "tricenter_lab"
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(plugin_folder(), target, ignore=shutil.ignore_patterns("__pycache__"))

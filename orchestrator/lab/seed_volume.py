@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -71,12 +70,9 @@ def _account(admin: Any, lab: Lab, tenant: str, project: str) -> Iterator[Any]:
 def _create(inside: Any, volume: str, key: str) -> None:
     for left in inside.image.images(name=f"seed-{volume}"):
         inside.image.delete_image(left)
-    with tempfile.NamedTemporaryFile(prefix="tricenter-seed-") as file:
-        file.write(content(key))
-        file.flush()
-        image = inside.create_image(
-            f"seed-{volume}", filename=file.name, disk_format="raw", container_format="bare", wait=True
-        )
+    image = inside.create_image(
+        f"seed-{volume}", data=content(key), disk_format="raw", container_format="bare", wait=True
+    )
     try:
         made = inside.block_storage.create_volume(name=volume, size=SIZE_GIB, image_id=image.id)
         inside.block_storage.wait_for_status(made, "available", failures=["error"], interval=1, wait=READY_SECONDS)

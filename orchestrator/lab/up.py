@@ -43,6 +43,7 @@ def bring_up(lab: Lab, progress: Progress, places: Collection[Place] = CENTRES) 
         if _all_running(lab, places, clouds):
             progress.say(f"已在运行 already running: {lab.folder}")
             return
+        daemons.end_commands(lab, spare={"apt", *(each.name for each in parts(lab))})
         if clouds and snapshot.restore(lab):
             progress.say("快照已解开 unpacked the snapshot")
         with progress.stage("软件包、数据库、存储库 packages, databases, vaults"):

@@ -83,8 +83,8 @@ def serve(app: App, listen: tuple[str, int]) -> None:
     after the site has changed.
     """
     with open_server(*listen, app.site, app.catalogue) as server:
-        app.console.print(f"正在监听 listening on {server.url}")
         try:
+            app.console.print(f"正在监听 listening on {server.url}")
             server.serve_forever(poll_interval=0.2)
         except KeyboardInterrupt:
             app.console.print("已停止 stopped")

@@ -7,6 +7,7 @@ import json
 import logging
 import socket
 from collections.abc import Callable, Iterable
+from html import escape
 from http import HTTPStatus
 from importlib.metadata import version
 from socketserver import ThreadingMixIn
@@ -77,6 +78,10 @@ class Server(ThreadingMixIn, WSGIServer):
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
         self.setup_environ()
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up in the middle is no error of ours: one line for those who debug."""
+        log.debug("request of %s ended early", client_address, exc_info=True)
+
     @property
     def url(self) -> str:
         host, port = str(self.server_name), self.server_port
@@ -134,8 +139,6 @@ def _health(site: Site, catalogue: Catalogue) -> tuple[HTTPStatus, str, str]:
 
 
 def _front(site: Site) -> tuple[HTTPStatus, str, str]:
-    from html import escape
-
     page = PAGE.format(title=escape(str(site.title)), version=escape(version("tricenter")))
     return HTTPStatus.OK, "text/html", page
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any, Literal
 
+from rich.cells import set_cell_size
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -55,7 +56,7 @@ COLUMNS = (
     _Column("RTO目标", "target", 7),
     _Column("实测", "measured", 8),
     _Column("最近演练", "last drill", 16, "left"),
-    _Column("结论", "verdict", 17, "left"),
+    _Column("结论", "verdict", 18, "left"),
 )
 NARROWEST = sum(each.width for each in COLUMNS) + len(COLUMNS) - 1
 #: What the board takes in a wide terminal: two more blanks between columns.
@@ -66,10 +67,10 @@ def render(board: Board, width: int) -> RenderableType:
     """Return the board for a terminal of `width` columns. It takes NARROWEST at least and WIDEST at most."""
     gap = 1 + max(0, min(2, (width - NARROWEST) // (len(COLUMNS) - 1)))
     line = Text("─" * (NARROWEST + (gap - 1) * (len(COLUMNS) - 1)), style="dim")
-    parts: list[RenderableType] = [_heading(board), Text(""), _grid([_titles()], gap), line]
+    parts: list[RenderableType] = [_heading(board), _summary(board), Text(""), _grid([_titles()], gap), line]
     for _, rows in groupby(board.rows, key=lambda row: row.tenant):
-        parts += _tenant(list(rows), board.read_at, gap)
-    return Group(*parts, line, _summary(board), Text(""), _legend(board))
+        parts += [*_tenant(list(rows), board.read_at, gap), Text("")]
+    return Group(*parts[:-1], line, _legend(board))
 
 
 def as_json(board: Board) -> dict[str, Any]:
@@ -79,7 +80,7 @@ def as_json(board: Board) -> dict[str, Any]:
         "title": board.title.model_dump(),
         "read_at": board.read_at.isoformat(),
         "window_seconds": board.window.total_seconds(),
-        "summary": {"systems": len(board.rows), **board.verdicts()},
+        "summary": {"systems": _count_systems(board), "copies": len(board.rows), **board.verdicts()},
         "systems": [_row_as_json(row) for row in board.rows],
     }
 
@@ -158,17 +159,21 @@ def _ago(age: timedelta) -> str:
 
 def _summary(board: Board) -> Text:
     counts = board.verdicts()
-    systems = len({(row.tenant, row.system) for row in board.rows})
-    text = Text.assemble("共 ", (f"{systems}", "bold"), f" 个系统 systems，{len(board.rows)} 份保护 copies：")
+    systems = f"{_count_systems(board)}"
+    text = Text.assemble((systems, "bold"), " 个系统 systems · ", (f"{len(board.rows)}", "bold"), " 份 copies")
     for verdict, (word, english, style) in WORDS.items():
-        text.append(f" {word} {english} {counts[verdict]} ", style=style if counts[verdict] else "dim")
+        text.append(f"  {word} {english} {counts[verdict]}", style=style if counts[verdict] else "dim")
     return text
+
+
+def _count_systems(board: Board) -> int:
+    return len({(row.tenant, row.system) for row in board.rows})
 
 
 def _legend(board: Board) -> Text:
     present = [each for each, count in board.verdicts().items() if count]
     return Text("\n").join(
-        Text.assemble(("  " + WORDS[each][0], WORDS[each][2]), ("  " + LEGEND[each], "dim")) for each in present
+        Text.assemble((set_cell_size(WORDS[each][0], 9), WORDS[each][2]), (LEGEND[each], "dim")) for each in present
     )
 
 

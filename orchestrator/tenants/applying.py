@@ -120,10 +120,17 @@ def apply(program: Program, looks: Looks, *, on_action: Callable[[Action], None]
         if each.actions and not outcome.conflicts
     ]
     runner, connections, stop = program.runner, Connections(program), threading.Event()
+    down: dict[str, Unreachable] = {}
 
-    def build(look_at: Look, outcome: Outcome) -> None:
+    def build(found: Look, outcome: Outcome) -> None:
+        centre = found.target.centre
+        if centre in down:  # each tenant finding out alone would take a minute
+            outcome.error, outcome.pending = down[centre], len(found.actions)
+            return
         try:
-            runner.run(FLOW, str(look_at.target), _flow, program, connections, look_at, outcome, stop, on_action)
+            runner.run(FLOW, str(found.target), _flow, program, connections, found, outcome, stop, on_action)
+        except Unreachable as error:
+            outcome.error = down[centre] = error
         except TricenterError as error:
             outcome.error = error
 

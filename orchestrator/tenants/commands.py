@@ -179,4 +179,5 @@ def _tell_of_passwords(app: App, done: Sequence[Action]) -> None:
         app.progress_console.print(
             f"初始口令 first passwords of {len(waiting)} new member(s) wait in {folder}: hand over, then delete",
             markup=False,
+            soft_wrap=True,
         )

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.errors import TricenterError
+from orchestrator.errors import PartlyDone, TricenterError
 from orchestrator.tenants.applying import Applied, Outcome
 from orchestrator.tenants.desired import CENTRES
 from orchestrator.tenants.looking import Look, Looks
@@ -24,6 +24,10 @@ SIGNS: Mapping[Kind, tuple[str, str]] = {
     "remove": ("-", "red"),
     "conflict": ("!", "bold red"),
 }
+
+
+#: Columns of a table that no person looks at: enough for `grep` to find an id and its values on one line.
+PIPED_WIDTH = 200
 
 
 def print_json(console: Console, value: Any) -> None:
@@ -171,7 +175,7 @@ def print_tenants(console: Console, site: Site, tenants: Sequence[str], looks: L
         systems = ", ".join(f"{tier} {count}" for tier, count in sorted(row["systems"].items()))
         states = (Text(state, style=styles.get(state, "yellow")) for state in row["centres"].values())
         table.add_row(row["tenant"], str(site.tenants[row["tenant"]].title), systems, *states)
-    console.print(table)
+    console.print(table, width=None if console.is_terminal else PIPED_WIDTH)
 
 
 def objects_json(looks: Looks) -> list[dict[str, Any]]:
@@ -188,13 +192,13 @@ def print_objects(console: Console, looks: Looks) -> None:
         differs = f"differs ({len(look.actions)})" if look.actions else "in sync"
         console.print(Text(f"{look.target}: {'absent' if look.absent else differs}", style="bold"))
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for heading in ("对象 object", "名称 name", "编号 id", "属性 values", "归属 by"):
-            table.add_column(heading, overflow="fold")
+        for heading in ("对象 object", "名称 name", "编号 id", "归属 by", "属性 values"):
+            table.add_column(heading, overflow="fold", no_wrap=heading == "编号 id")
         for each in _objects(look):
             values = ", ".join(f"{name}={show(value)}" for name, value in each["values"].items())
             whose = "tricenter" if each["managed"] else "-"
-            table.add_row(*(Text(cell) for cell in (each["noun"], each["name"], each["id"], values, whose)))
-        console.print(table)
+            table.add_row(*(Text(cell) for cell in (each["noun"], each["name"], each["id"], whose, values)))
+        console.print(table, width=None if console.is_terminal else PIPED_WIDTH)
     for centre, error in looks.unreachable.items():
         console.print(Text(f"✗ {centre}: {error}", style="red"), soft_wrap=True)
 
@@ -214,8 +218,6 @@ def _objects(look: Look) -> Iterator[dict[str, Any]]:
 
 def explain_unreachable(looks: Looks) -> TricenterError | None:
     """Return the error that stands for centres that did not answer, None when all did."""
-    from orchestrator.errors import PartlyDone
-
     if not looks.unreachable:
         return None
     first = next(iter(looks.unreachable.values()))

@@ -7,6 +7,7 @@ some stores answer a call that they do not know with success.
 from __future__ import annotations
 
 import base64
+import ssl
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -66,6 +67,8 @@ class VaultAdmin:
             region_name=region,
             aws_access_key_id=credential.access_key,
             aws_secret_access_key=credential.secret_key,
+            # The machine's own authorities, as restic and our requests take them, and not the list boto3 carries.
+            verify=ssl.get_default_verify_paths().cafile,
             config=Config(
                 connect_timeout=CONNECT_SECONDS,
                 read_timeout=READ_SECONDS,

@@ -69,6 +69,7 @@ class Bench:
             self._call_restic(bucket, "init", "--copy-chunker-params")
 
     def measure(self, tool: str, bucket: str) -> Cost:
+        os.sync()  # nobody pays for the writes of the one before
         weeds, before = (self.source, self.target), _children_cpu()
         server, begin = sum(weed.cpu_seconds for weed in weeds), time.monotonic()
         self.tools[tool](bucket)
@@ -170,10 +171,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mib", type=int, default=1536, help="size of the data set")
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--folder", type=Path, help="where the temporary folder is made; the usual place else")
     parser.add_argument("--threads", type=int, default=8, help="for ours, and as --transfers of rclone")
     options = parser.parse_args()
     console = Console(width=150 if not sys.stdout.isatty() else None)
-    with tempfile.TemporaryDirectory(prefix="tricenter-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix="tricenter-bench-", dir=options.folder) as name:
         folder = Path(name)
         weeds = [Weed(folder / centre, centre=centre) for centre in ("same-city", "provincial")]
         try:

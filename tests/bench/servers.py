@@ -70,16 +70,12 @@ class Weed:
             time.sleep(0.1)
 
     def stop(self) -> None:
-        """End the server. May be repeated."""
+        """End the server as a power cut would: nobody needs what it holds. May be repeated."""
         if self._child is not None:
+            if self._child.running:
+                os.kill(self._child.pid, signal.SIGKILL)
             self._child.__exit__()
             self._child = None
-
-    def kill(self) -> None:
-        """End the server as a power cut would."""
-        assert self._child is not None
-        os.kill(self._child.pid, signal.SIGKILL)
-        self.stop()
 
     def bucket(self, name: str, credential: Credential = TENANT) -> Bucket:
         return Bucket(self.centre, self.endpoint, REGION, name, credential)

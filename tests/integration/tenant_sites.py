@@ -121,8 +121,17 @@ def purge(connection: Connection, tenant: str) -> None:
                 network.delete_network(net)
             for group in network.security_groups(project_id=project.id):
                 network.delete_security_group(group)
-            for volume in connection.block_storage.volumes(all_projects=True, project_id=project.id):
-                connection.block_storage.delete_volume(volume)
+            _purge_storage(connection, project.id)
             identity.delete_project(project)
         identity.update_domain(domain, is_enabled=False)
         identity.delete_domain(domain)
+
+
+def _purge_storage(connection: Connection, project_id: str) -> None:
+    storage = connection.block_storage
+    for snapshot in storage.snapshots(all_projects=True, project_id=project_id):
+        storage.delete_snapshot(snapshot)
+        storage.wait_for_delete(snapshot, interval=1, wait=60)
+    for volume in storage.volumes(all_projects=True, project_id=project_id):
+        storage.delete_volume(volume)
+        storage.wait_for_delete(volume, interval=1, wait=60)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,7 +36,13 @@ probes:
   - {kind: sql, source: register, query: SELECT count(*) FROM persons WHERE id < 0, expect: '1'}
   - {kind: sql, source: register, query: SELECT nonsense FROM persons, expect: '1'}
 """
-NOWHERE = "http://10.255.255.1:9"
+HURRIED = """
+plan: hurried
+system: bureau/registry
+deadline: 12s
+probes:
+  - {kind: sql, source: register, query: SELECT pg_sleep(120), expect: ''}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +71,18 @@ def small_disk() -> Iterator[Path]:
     finally:
         run(["umount", str(place)], deadline_seconds=10)
         place.rmdir()
+
+
+@pytest.fixture
+def black_hole() -> Iterator[int]:
+    """A port that never answers: its queue is full, so the kernel drops whoever knocks."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            knocking = stack.enter_context(socket.socket())
+            knocking.setblocking(False)
+            knocking.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
 
 
 def scratch_folders(site: SmallSite) -> list[Path]:
@@ -125,9 +145,23 @@ def test_a_tampered_expectation_fails_the_drill_which_still_has_its_report_and_l
     assert found["verdict"] == "failed"
     assert found["measured"]["rto_seconds"] is None
     assert [each["passed"] for each in found["probes"]] == [True, True, False, False]
-    assert "nonsense" in " ".join(found["probes"][3]["detail"])
+    assert found["probes"][3]["got"] == 'error: column "nonsense" does not exist'
     assert len(found["problems"]) == 2
     assert Path(found["report"]).exists()
+    assert scratch_folders(site) == []
+
+
+def test_a_drill_that_takes_too_long_is_stopped_and_is_a_failed_one(site: SmallSite) -> None:
+    plan = site.folder / "plans" / "hurried.yaml"
+    plan.write_text(HURRIED, encoding="utf-8")
+    try:
+        ended = site.tricenter("drill", "run", "hurried", "--centre", "provincial", code=4)
+    finally:
+        plan.unlink()
+    assert "stopped: not done after 12s" in ended.stderr
+    assert ended.seconds < 60
+    assert "失败 FAILED" in ended.stdout
+    assert drills(site)[0]["problems"]
     assert scratch_folders(site) == []
 
 
@@ -140,21 +174,24 @@ def test_all_plans_are_drilled_one_after_another_and_the_worst_code_is_returned(
     }
 
 
-def test_nothing_waits_for_production_or_for_another_centre(site: SmallSite, tmp_path: Path) -> None:
+def test_nothing_waits_for_production_or_for_another_centre(site: SmallSite, tmp_path: Path, black_hole: int) -> None:
     vault = site.app.vault("same-city").endpoint
 
     def lose_all_but_the_province(overlay: str) -> str:
-        lost = overlay.replace(vault, NOWHERE).replace("host: 127.0.0.1", "host: 10.255.255.1")
-        assert lost.count("10.255.255.1") == 2
-        return re.sub(r"path: /.*", "path: /production/is/gone", lost)
+        lost = overlay.replace(vault, f"http://127.0.0.1:{black_hole}")
+        lost, databases = re.subn(r"port: \d+", f"port: {black_hole}", lost)
+        lost, folders = re.subn(r"path: /.*", "path: /production/is/gone", lost)
+        assert (databases, folders) == (1, 2)
+        return lost
 
     overlay = site.edited(tmp_path, lose_all_but_the_province)
     words = ("--overlay", str(overlay), "drill", "run", "registry", "--output", "json")
     found = json.loads(site.tricenter(*words, "--centre", "provincial").stdout)
     assert found["verdict"] == "met"
-    assert found["measured"]["stages"]["decide"] < 5
+    assert found["measured"]["stages"]["decide"] < 5  # an attempt to connect to the hole would take that long
 
     lost = site.tricenter(*words, "--centre", "same-city", code=6)
+    assert lost.seconds < 60
     assert json.loads(lost.stdout)["verdict"] == "failed"
     assert drills(site)[0]["verdict"] == "failed"
 

@@ -284,7 +284,7 @@ def test_a_vault_that_dies_under_a_backup_is_told_soon(tmp_path: Path) -> None:
         def stream_into_the_void() -> None:
             with repository.backup_stream("big", host="h", tags=[]) as stream:
                 stream.write(os.urandom(20 * MIB))
-                server.kill()
+                server.stop()
                 for _ in range(1000):
                     stream.write(os.urandom(MIB))
 

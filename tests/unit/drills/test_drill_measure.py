@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import get_args
 
 import pytest
 from drill_rows import BEGIN, PASSED, rows, steps
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drills.measure import STAGES, Measured, Objective, Verdict, judge, measure
+from drills import words
+from drills.measure import STAGE_OF_STEP, STAGES, Measured, Objective, Verdict, judge, measure
 from drills.probes import ProbeResult
+from orchestrator.catalogue.records import Outcome
 from orchestrator.errors import Unreachable
+from policies.plan import Probe
 
 FAILED = ProbeResult("sql:db", False, "0", "7")
 lengths = st.floats(0, 5000, allow_nan=False)
@@ -79,3 +83,13 @@ def test_the_verdict_compares_both_with_their_objectives(
     rpo: float | None, rto: float | None, verdict: Verdict
 ) -> None:
     assert judge(Measured({}, rto, rpo), Objective(60, 60)) is verdict
+
+
+def test_every_step_stage_verdict_and_kind_of_probe_has_words_in_both_languages() -> None:
+    assert STAGE_OF_STEP.keys() <= words.STEPS.keys()
+    assert tuple(words.STAGES) == STAGES
+    assert words.VERDICTS.keys() == set(Verdict)
+    assert words.OUTCOMES.keys() == set(Outcome)
+    assert words.PROBES.keys() == {
+        get_args(each.model_fields["kind"].annotation)[0] for each in get_args(get_args(Probe)[0])
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.cloud.security import AUTOMATIC, Rule
@@ -186,6 +186,7 @@ def _unique(several: list[Item]) -> Desired:
 DESIRED = st.lists(ITEMS, max_size=10).map(_unique)
 
 
+@settings(max_examples=60)
 @given(DESIRED, OBSERVED)
 def test_carrying_a_plan_out_leaves_nothing_to_do_but_conflicts(wanted: Desired, observed: Observed) -> None:
     there = observed
@@ -195,6 +196,7 @@ def test_carrying_a_plan_out_leaves_nothing_to_do_but_conflicts(wanted: Desired,
     assert plan(wanted, there) == conflicts(plan(wanted, observed))
 
 
+@settings(max_examples=60)
 @given(DESIRED, OBSERVED, st.integers(0, 20))
 def test_stopped_after_any_action_the_next_plan_finishes_the_work(
     wanted: Desired, observed: Observed, steps: int
@@ -207,6 +209,7 @@ def test_stopped_after_any_action_the_next_plan_finishes_the_work(
     assert plan(wanted, there) == conflicts(plan(wanted, there))
 
 
+@settings(max_examples=60)
 @given(DESIRED, OBSERVED)
 def test_a_plan_touches_nothing_that_is_not_ours(wanted: Desired, observed: Observed) -> None:
     theirs = {each.id for found in observed.values() for each in found if not each.ours and each.item.owned}

@@ -1,0 +1,212 @@
+"""The collector over a real site and a real catalogue, read back by Prometheus' own parser."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse
+
+from exporters import collector as module
+from exporters.collector import TricenterCollector
+from exporters.metrics import METRICS
+from orchestrator.catalogue.records import DrillRow, Point
+from orchestrator.catalogue.store import Catalogue
+from orchestrator.engine.inprocess import Runner
+from policies.load import load_site
+from policies.site import Site
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+TENANT, SYSTEM = "natural-resources", "land-registry"
+LABELS = {"tenant": TENANT, "system": SYSTEM, "tier": "remote-dr", "centre": "same-city"}
+
+Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+@pytest.fixture(scope="module")
+def site() -> Site:
+    return load_site(Path(__file__).parents[3] / "examples" / "dalian")
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path, site: Site) -> Iterator[Catalogue]:
+    made = Catalogue(f"sqlite:///{tmp_path / 'catalogue.sqlite'}")
+    made.register_systems((ref.tenant.tenant, ref.name) for ref in site.systems())
+    yield made
+    made.engine.dispose()
+
+
+@pytest.fixture
+def registry(site: Site, catalogue: Catalogue) -> CollectorRegistry:
+    made = CollectorRegistry()
+    made.register(TricenterCollector(site, catalogue, clock=lambda: NOW))
+    return made
+
+
+@pytest.fixture
+def no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BOARD_EVERY", 0.0)
+    monkeypatch.setattr(module, "COUNTS_EVERY", 0.0)
+    monkeypatch.setattr(module, "SHARE", 1.0)
+
+
+def record_history(catalogue: Catalogue) -> None:
+    data = NOW - timedelta(minutes=10)
+    catalogue.add_point(Point("point-1", "run-1", TENANT, SYSTEM, "remote-dr", data, data, 9, 9, "document", ()))
+    catalogue.set_landings("same-city", TENANT, SYSTEM, {"point-1": data + timedelta(minutes=1)})
+    catalogue.record_tenant(TENANT, "same-city", writes=1, pending=3)
+    catalogue.add_drill(
+        DrillRow(
+            id="drill-1",
+            plan="land-registry",
+            tenant=TENANT,
+            system=SYSTEM,
+            centre="same-city",
+            kind="restore",
+            point_id="point-1",
+            started_at=NOW - timedelta(hours=2),
+            ended_at=NOW - timedelta(hours=1),
+            verdict="met",
+            rpo_seconds=60.0,
+            rto_seconds=90.0,
+            stages={"restore": 60.0, "verify": 30.0},
+            restored_bytes=9,
+            report=None,
+        )
+    )
+    runner = Runner(catalogue, {})
+    runner.run("backup", "a/b", lambda run: run.step("look", lambda: None))
+    with pytest.raises(ZeroDivisionError):
+        runner.run("backup", "a/b", lambda run: run.step("divide", lambda: 1 / 0))
+
+
+def scrape(registry: CollectorRegistry) -> Series:
+    families = list(parse(generate_latest(registry).decode()))
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value for each in families for sample in each.samples
+    }
+
+
+def value(series: Series, name: str, **labels: str) -> float:
+    return series[(name, frozenset(labels.items()))]
+
+
+def names(series: Series) -> set[str]:
+    return {name for name, _ in series}
+
+
+def test_exposition_has_each_metric_of_the_list_and_no_other(registry: CollectorRegistry, catalogue: Catalogue) -> None:
+    record_history(catalogue)
+    with catalogue.engine.begin() as db:
+        db.exec_driver_sql("UPDATE landings SET proved_at = '2026-11-23 11:59:00.000000'")
+    series = scrape(registry)
+    assert names(series) == {each.name for each in METRICS}
+    for each in METRICS:
+        for name, labels in series:
+            if name == each.name:
+                assert {key for key, _ in labels} == set(each.labels), name
+
+
+def test_values(registry: CollectorRegistry, catalogue: Catalogue) -> None:
+    record_history(catalogue)
+    series = scrape(registry)
+    assert value(series, "tricenter_rpo_actual_seconds", **LABELS) == 600
+    assert value(series, "tricenter_rpo_objective_seconds", **LABELS) == 3600
+    assert value(series, "tricenter_points", **LABELS) == 1
+    last = (NOW - timedelta(minutes=10)).timestamp()
+    assert value(series, "tricenter_point_last_data_timestamp_seconds", **LABELS) == last
+    assert value(series, "tricenter_point_last_landed_timestamp_seconds", **LABELS) == last + 60
+    drill = {**LABELS, "plan": "land-registry", "kind": "restore"}
+    assert value(series, "tricenter_rto_measured_seconds", **drill, stage="total") == 90
+    assert value(series, "tricenter_rto_measured_seconds", **drill, stage="verify") == 30
+    assert value(series, "tricenter_drill_last_timestamp_seconds", **drill) == NOW.timestamp() - 3600
+    assert value(series, "tricenter_drill_verdict", **LABELS, verdict="met") == 1
+    assert value(series, "tricenter_drill_verdict", **LABELS, verdict="never") == 0
+    assert value(series, "tricenter_protection_verdict", **LABELS, verdict="met") == 1
+    assert value(series, "tricenter_runs", flow="backup", state="done") == 1
+    assert value(series, "tricenter_runs", flow="backup", state="failed") == 1
+    assert value(series, "tricenter_attempts_failed", error_type="ZeroDivisionError") == 1
+    assert value(series, "tricenter_tenant_pending_actions", tenant=TENANT, centre="same-city") == 3
+    assert value(series, "tricenter_view_timestamp_seconds") == NOW.timestamp()
+    assert value(series, "tricenter_view_errors_total") == 0
+
+
+def test_before_anything_happened_all_that_must_alert_is_there(registry: CollectorRegistry, site: Site) -> None:
+    series = scrape(registry)
+    assert names(series) == {each.name for each in METRICS if each.always}
+    rows = sum(len(ref.copies) for ref in site.systems())
+    assert sum(name == "tricenter_rpo_actual_seconds" for name, _ in series) == rows
+    assert value(series, "tricenter_points", **LABELS) == 0
+    assert value(series, "tricenter_drill_verdict", **LABELS, verdict="never") == 1
+    assert value(series, "tricenter_protection_verdict", **LABELS, verdict="never") == 1
+    assert not [each for each in series.values() if each != each], "no NaN"
+
+
+def test_openmetrics_parses(registry: CollectorRegistry, catalogue: Catalogue) -> None:
+    record_history(catalogue)
+    families = list(parse_openmetrics(generate_openmetrics(registry).decode()))
+    assert {each.name for each in families} >= {"tricenter_rpo_actual_seconds", "tricenter_view_errors"}
+
+
+def test_registering_reads_nothing(site: Site, tmp_path: Path) -> None:
+    catalogue = Catalogue(f"sqlite:///{tmp_path / 'gone.sqlite'}")
+    catalogue.engine.dispose()
+    (tmp_path / "gone.sqlite").unlink()
+    collector = TricenterCollector(site, catalogue)
+    CollectorRegistry().register(collector)
+    assert {each.name for each in collector.describe()} >= {"tricenter_points", "tricenter_view_errors"}
+    assert not (tmp_path / "gone.sqlite").exists()
+
+
+def test_last_good_view_is_shown_when_the_catalogue_disappears(
+    no_pace: None, registry: CollectorRegistry, catalogue: Catalogue, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    record_history(catalogue)
+    before = scrape(registry)
+    catalogue.engine.dispose()
+    file = tmp_path / "catalogue.sqlite"
+    kept = file.read_bytes()
+    file.unlink()
+    with caplog.at_level(logging.WARNING):
+        after = scrape(registry)
+        scrape(registry)
+    assert value(after, "tricenter_view_errors_total") == 1
+    assert "does not answer" in caplog.text
+    error = ("tricenter_view_errors_total", frozenset[tuple[str, str]]())
+    assert {**after, error: 0.0} == before
+    file.write_bytes(kept)
+    healed = scrape(registry)
+    assert value(healed, "tricenter_view_errors_total") == 2
+    assert names(healed) == names(before)
+
+
+def test_catalogue_that_never_answered_leaves_the_errors_to_see(site: Site, tmp_path: Path) -> None:
+    catalogue = Catalogue(f"sqlite:///{tmp_path / 'gone.sqlite'}")
+    catalogue.engine.dispose()
+    (tmp_path / "gone.sqlite").write_bytes(b"no database at all, but a text of some length" * 50)
+    registry = CollectorRegistry()
+    registry.register(TricenterCollector(site, catalogue))
+    series = scrape(registry)
+    assert names(series) == {"tricenter_build_info", "tricenter_view_errors_total"}
+    assert value(series, "tricenter_view_errors_total") == 1
+
+
+def test_view_is_read_once_for_scrapes_in_quick_succession(registry: CollectorRegistry, catalogue: Catalogue) -> None:
+    assert value(scrape(registry), "tricenter_points", **LABELS) == 0
+    record_history(catalogue)
+    began = time.monotonic()
+    assert value(scrape(registry), "tricenter_points", **LABELS) == 0
+    assert time.monotonic() - began < module.BOARD_EVERY
+
+
+def test_new_points_are_seen_after_the_pace(no_pace: None, registry: CollectorRegistry, catalogue: Catalogue) -> None:
+    scrape(registry)
+    record_history(catalogue)
+    assert value(scrape(registry), "tricenter_points", **LABELS) == 1
