@@ -25,6 +25,7 @@ setup(
         "jinja2>=3.1,<4",
         "openstacksdk>=4.4,<5",
         "prometheus-client>=0.21,<1",
+        "psycopg>=3.2,<4",  # with the system's libpq; the extra `postgres` brings its own
         "pydantic>=2.9,<3",
         "rich>=13.9,<16",
         "ruamel.yaml>=0.18,<0.20",

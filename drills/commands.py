@@ -12,9 +12,10 @@ import click
 from drills.evidence import as_document, find_drill
 from drills.measure import Verdict
 from drills.report.render import write_report
-from drills.run import Drill, check_scratch, choose_point, needed_bytes, restore_drill
+from drills.run import Drill, check_scratch, needed_bytes, restore_drill
 from drills.scenario import set_scenario
 from drills.show import Narrated, show_drill, show_drills
+from orchestrator.backups.landings import choose_point
 from orchestrator.engine.port import Run
 from orchestrator.errors import CheckFailed, TricenterError, UnknownName
 from orchestrator.scratch.folder import MIB, check_space

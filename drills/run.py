@@ -17,11 +17,11 @@ from drills.probes import Restored, probe
 from drills.scenario import Scenario
 from orchestrator.backups.access import Access, repository_lease
 from orchestrator.backups.document import PointDocument, read_document
-from orchestrator.backups.landings import observe_landings
+from orchestrator.backups.landings import choose_point
 from orchestrator.backups.restore import restore_into_database, restore_source
 from orchestrator.backups.sources.postgresql import Server
 from orchestrator.catalogue import leases
-from orchestrator.catalogue.records import DrillRow, Point, PointAt, SourceCopy
+from orchestrator.catalogue.records import DrillRow, Point, SourceCopy
 from orchestrator.engine.port import Run
 from orchestrator.errors import CheckFailed, Interrupted, PartlyDone, ProcessFailed, Refused, UnknownName
 from orchestrator.scratch.folder import make_scratch, space_watched
@@ -93,25 +93,6 @@ def restore_drill(run: Run, access: Access, drill: Drill) -> DrillRow:
             raise CheckFailed(f"{drill.ref} was not recovered at {drill.centre}: {error}", hint=error.hint) from error
         raise
     return run.step("record", conclude, access.catalogue, run.id, drill.reports)
-
-
-def choose_point(access: Access, ref: SystemRef, centre: str, point: str | None) -> PointAt:
-    """Return the recovery point to use: the one with the newest data in the centre's own listing, or the named one.
-
-    Raises CheckFailed when the centre holds none, UnknownName when it does not hold the named one.
-    """
-    landed = observe_landings(access.catalogue, access.bucket(centre, ref.tenant.tenant), ref, centre)
-    if not landed:
-        raise CheckFailed(
-            f"{ref} has no recovery point at {centre}",
-            hint=f"tricenter backup run {ref}" + ("" if centre == "same-city" else f", then tricenter replicate {ref}"),
-        )
-    if point is None:
-        return landed[0]
-    for each in landed:
-        if each.point.id == point:
-            return each
-    raise UnknownName(f"recovery point of {ref} at {centre}", point, [each.point.id for each in landed])
 
 
 def needed_bytes(point: Point) -> int:

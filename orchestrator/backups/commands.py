@@ -10,7 +10,7 @@ import click
 from orchestrator.backups import show
 from orchestrator.backups.access import copy_centres
 from orchestrator.backups.document import read_document
-from orchestrator.backups.landings import observe_landings
+from orchestrator.backups.landings import choose_point, observe_landings
 from orchestrator.backups.proof import prove_source
 from orchestrator.backups.replication import SystemReplicated, replicate_system
 from orchestrator.backups.restore import check_target, restore_source
@@ -135,6 +135,7 @@ def restore(
     A database comes back as its dump, a volume as its raw image.
     """
     ref = app.system(system)
+    app.vault(centre)
     chosen = choose_point(app, ref, centre, point_id)
     copies = [each for each in chosen.point.sources if source_name in (None, each.source)]
     if not copies:
@@ -156,20 +157,6 @@ def restore(
     show.restored(app.console, chosen, restored, output)
     if faults:
         raise CheckFailed(f"the restored data differs from what was backed up: {'; '.join(faults[:5])}")
-
-
-def choose_point(app: App, ref: SystemRef, centre: str, point_id: str | None) -> PointAt:
-    """Return the named or the newest point that the centre's own listing shows. Raises UnknownName or InvalidInput."""
-    app.vault(centre)
-    landed = observe_landings(app.catalogue, app.bucket(centre, ref.tenant.tenant), ref, centre)
-    if not landed:
-        raise InvalidInput(f"{ref}: no recovery point at {centre}", hint=f"tricenter backup run {ref}")
-    if point_id is None:
-        return landed[0]
-    for each in landed:
-        if each.point.id == point_id:
-            return each
-    raise UnknownName(f"recovery point of {ref} at {centre}", point_id, [each.point.id for each in landed])
 
 
 @click.command()

@@ -93,7 +93,7 @@ class Runner:
         for cleanup, action, arguments in self._catalogue.open_cleanups(run_id):
             try:
                 self._actions[action](**arguments)
-            except Exception as failure:  # noqa: BLE001
+            except Exception as failure:
                 # Left open in the catalogue: a thing that cannot be taken away now must not hide how the run ended.
                 log.warning("clean-up %s of run %s failed: %s", action, run_id, failure)
                 log.debug("its traceback", exc_info=True)

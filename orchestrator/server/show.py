@@ -159,11 +159,12 @@ def _ago(age: timedelta) -> str:
 
 def _summary(board: Board) -> Text:
     counts = board.verdicts()
-    systems = f"{_count_systems(board)}"
-    text = Text.assemble((systems, "bold"), " 个系统 systems · ", (f"{len(board.rows)}", "bold"), " 份 copies")
-    for verdict, (word, english, style) in WORDS.items():
-        text.append(f"  {word} {english} {counts[verdict]}", style=style if counts[verdict] else "dim")
-    return text
+    counted = Text("  ").join(
+        Text(f"{word} {english} {counts[verdict]}", style=style if counts[verdict] else "dim")
+        for verdict, (word, english, style) in WORDS.items()
+    )
+    systems, copies = f"{_count_systems(board)}", f"{len(board.rows)}"
+    return Text.assemble((systems, "bold"), " 个系统 systems，", (copies, "bold"), " 份保护 copies\n", counted)
 
 
 def _count_systems(board: Board) -> int:

@@ -84,7 +84,7 @@ def test_nothing_protected_ends_with_4_and_says_so(catalogue: Catalogue, capsys:
     assert run(["status"]) == 4
     shown = capsys.readouterr().out
     assert "无备份" in shown
-    assert "9 个系统 systems · 18 份 copies" in shown
+    assert "9 个系统 systems，18 份保护 copies" in shown
     assert "○ 无备份 no backup 18" in shown
     assert "\x1b" not in shown, "plain when it is no terminal"
 
@@ -152,5 +152,5 @@ def test_board_fits_its_width_and_cuts_nothing(catalogue: Catalogue, width: int)
     lines = console.export_text().splitlines()
     assert max(map(cell_len, lines)) <= width
     assert not [line for line in lines if "…" in line]
-    (summary,) = [line for line in lines if "个系统" in line]
+    (summary,) = [line for line in lines if "● 达标 met 8" in line]
     assert "无备份 no backup 0" in summary, "in one line"
