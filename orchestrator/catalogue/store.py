@@ -54,7 +54,7 @@ def open_engine(url: str) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         # A transaction that reads first and then writes must not find that another writer was faster.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN IMMEDIATE"))
 
     return engine
 
@@ -68,6 +68,7 @@ class Catalogue:
             Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         try:
             self.engine = open_engine(url)
+            self._reading = self.engine.execution_options(begin="BEGIN DEFERRED")  # looks do not queue with writers
             with self.engine.begin() as db:
                 t.metadata.create_all(db)
                 version = db.execute(select(t.schema.c.version)).scalar()
@@ -99,7 +100,7 @@ class Catalogue:
                 db.execute(insert(t.systems), fresh)
 
     def system_created(self) -> dict[tuple[str, str], datetime]:
-        with self.engine.connect() as db:
+        with self._reading.connect() as db:
             return {(row.tenant, row.system): row.created_at for row in db.execute(select(t.systems))}
 
     def record_tenant(self, tenant: str, centre: str, *, writes: int, pending: int) -> None:
@@ -111,7 +112,7 @@ class Catalogue:
                 db.execute(insert(t.tenant_centres).values(tenant=tenant, centre=centre, **values))
 
     def tenant_centres(self) -> list[TenantCentre]:
-        with self.engine.connect() as db:
+        with self._reading.connect() as db:
             return [TenantCentre(*row) for row in db.execute(select(t.tenant_centres))]
 
     # --- runs, attempts, cleanups
@@ -151,7 +152,7 @@ class Catalogue:
             query = query.where(t.runs.c.state == state)
         if flow:
             query = query.where(t.runs.c.flow == flow)
-        with self.engine.connect() as db:
+        with self._reading.connect() as db:
             return [_run(row._mapping) for row in db.execute(query)]
 
     def start_attempt(self, run_id: str, step: str) -> int:
@@ -176,7 +177,7 @@ class Catalogue:
     def attempts(self, run_id: str) -> list[AttemptRow]:
         """Return the evidence of a run in the order in which the attempts started."""
         query = select(t.attempts).where(t.attempts.c.run_id == run_id).order_by(t.attempts.c.id)
-        with self.engine.connect() as db:
+        with self._reading.connect() as db:
             return [AttemptRow(**{**row._mapping, "outcome": Outcome(row.outcome)}) for row in db.execute(query)]
 
     def add_cleanup(self, run_id: str, action: str, arguments: Mapping[str, Any]) -> None:
@@ -190,7 +191,7 @@ class Catalogue:
             .where((t.cleanups.c.run_id == run_id) & t.cleanups.c.done_at.is_(None))
             .order_by(t.cleanups.c.id.desc())
         )
-        with self.engine.connect() as db:
+        with self._reading.connect() as db:
             return [(row.id, row.action, row.arguments) for row in db.execute(query)]
 
     def close_cleanup(self, cleanup: int) -> None:
@@ -213,7 +214,7 @@ class Catalogue:
             query = query.where(t.points.c.tenant == tenant)
         if system:
             query = query.where(t.points.c.system == system)
-        with self.engine.connect() as db:
+        with self._reading.connect() as db:
             return [_point(row._mapping) for row in db.execute(query)]
 
     def set_landings(self, centre: str, tenant: str, system: str, landed: Mapping[str, datetime]) -> None:
@@ -251,7 +252,7 @@ class Catalogue:
         ):
             if value:
                 query = query.where(column == value)
-        with self.engine.connect() as db:
+        with self._reading.connect() as db:
             return [
                 PointAt(_point(row._mapping), row.centre, row.landed_at, row.proved_at) for row in db.execute(query)
             ]
@@ -279,7 +280,7 @@ class Catalogue:
         ):
             if value:
                 query = query.where(column == value)
-        with self.engine.connect() as db:
+        with self._reading.connect() as db:
             return [DrillRow(**row._mapping) for row in db.execute(query)]
 
 

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import helm_python as helm
 import pytest
 from ruamel.yaml import YAML
 
 from policies.load import load_site
-
-helm = pytest.importorskip("helm_python", reason="the extra `test` has helm-python-sdk, where it has a wheel")
 
 ROOT = Path(__file__).parents[3]
 CHART = ROOT / "helm" / "tricenter"
