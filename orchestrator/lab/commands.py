@@ -115,7 +115,7 @@ def observe(place: Lab) -> list[dict[str, Any]]:
 def _table(place: Lab, rows: list[dict[str, Any]]) -> Table:
     table = Table(title=f"实验室 lab {place.folder}", title_justify="left")
     for heading in ("中心 centre", "部件 part", "状态 state", "pid", "地址 address"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, no_wrap=True)
     for row in rows:
         address = f"127.0.0.1:{row['port']}" if row["port"] else ""
         part = row["server"].removeprefix(f"{row['centre']}-").removesuffix(f"-{row['centre']}")

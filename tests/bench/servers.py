@@ -77,6 +77,11 @@ class Weed:
             self._child.__exit__()
             self._child = None
 
+    def freeze(self) -> None:
+        """Make the server accept connections and answer none, as a hung one does. `stop` still ends it."""
+        assert self._child is not None
+        os.kill(self._child.pid, signal.SIGSTOP)
+
     def bucket(self, name: str, credential: Credential = TENANT) -> Bucket:
         return Bucket(self.centre, self.endpoint, REGION, name, credential)
 

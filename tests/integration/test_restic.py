@@ -13,7 +13,15 @@ from pathlib import Path
 import boto3
 import pytest
 
-from orchestrator.errors import Busy, CheckFailed, CredentialRefused, InvalidInput, TricenterError, Unreachable
+from orchestrator.errors import (
+    Busy,
+    CheckFailed,
+    CredentialRefused,
+    InvalidInput,
+    ProcessTimeout,
+    TricenterError,
+    Unreachable,
+)
 from orchestrator.process import Child
 from orchestrator.secrets import Secret
 from orchestrator.vault.restic import Incomplete, NoRepository, Progress, Repository
@@ -38,9 +46,17 @@ def weed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weed]:
 
 
 def repository_at(
-    endpoint: str, prefix: str, cache: Path, *, credential: Credential = TENANT, password: str = PASSWORD
+    endpoint: str,
+    prefix: str,
+    cache: Path,
+    *,
+    credential: Credential = TENANT,
+    password: str = PASSWORD,
+    **limits: float,
 ) -> Repository:
-    return Repository("same-city", endpoint, REGION, BUCKET, prefix, credential, Secret(password), cache=cache)
+    return Repository(
+        "same-city", endpoint, REGION, BUCKET, prefix, credential, Secret(password), cache=cache, **limits
+    )
 
 
 @pytest.fixture
@@ -294,6 +310,48 @@ def test_a_vault_that_dies_under_a_backup_is_told_soon(tmp_path: Path) -> None:
         assert time.monotonic() - begin < 90
     finally:
         server.stop()
+
+
+def test_a_vault_that_hangs_under_a_backup_is_told_after_the_stall(tmp_path: Path) -> None:
+    server = Weed(tmp_path / "hanging", centre="same-city")
+    server.start()
+    try:
+        server.admin().ensure_bucket(BUCKET, lock_days=1)
+        repository = repository_at(server.endpoint, "any", tmp_path / "cache", stall_seconds=6)
+        repository.init()
+
+        def stream_into_the_void() -> None:
+            with repository.backup_stream("big", host="h", tags=[]) as stream:
+                stream.write(os.urandom(20 * MIB))
+                server.freeze()
+                for _ in range(1000):
+                    stream.write(os.urandom(MIB))
+
+        begin = time.monotonic()
+        with pytest.raises(Unreachable, match="no progress for 6 s"):
+            stream_into_the_void()
+        assert time.monotonic() - begin < 60
+    finally:
+        server.stop()
+
+
+def test_a_slow_producer_is_no_stall(weed: Weed, tmp_path: Path) -> None:
+    repository = repository_at(weed.endpoint, "slow-producer", tmp_path / "cache", stall_seconds=2)
+    repository.init()
+    with repository.backup_stream("dump.sql", host="h", tags=[]) as stream:
+        assert producer("echo begin; sleep 7; echo end", stream.stdin_fd) == 0
+        stored = stream.commit()
+
+    assert repository.read_file(stored.snapshot_id, "/dump.sql") == b"begin\nend\n"
+
+
+def test_a_deadline_ends_a_run(weed: Weed, tmp_path: Path) -> None:
+    repository = repository_at(weed.endpoint, "deadline", tmp_path / "cache", deadline_seconds=3)
+    repository.init()
+    with pytest.raises(ProcessTimeout), repository.backup_stream("dump.sql", host="h", tags=[]) as stream:
+        producer("cat /dev/zero", stream.stdin_fd)
+
+    assert left_nothing(repository)
 
 
 def test_unreadable_files_are_named_and_the_rest_is_kept(repository: Repository) -> None:

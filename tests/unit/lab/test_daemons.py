@@ -3,7 +3,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -23,8 +23,9 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     daemons.end(each for found in daemons.marked(place).values() for each in found)
 
 
-def sleeper(name: str = "sleeper", script: str = "exec sleep 60") -> Daemon:
-    return Daemon(name=name, place="shared", argv=["sh", "-c", script], grace_seconds=0.3)
+def sleeper(name: str = "sleeper", argv: Sequence[str] = ("sleep", "60")) -> Daemon:
+    # No shell that execs: in that moment /proc shows no environment, and the mark is not to be seen.
+    return Daemon(name=name, place="shared", argv=list(argv), grace_seconds=0.3)
 
 
 def test_started_server_is_running_and_is_started_once(lab: Lab) -> None:
@@ -60,7 +61,7 @@ def test_a_server_whose_record_was_never_written_is_found_and_replaced(lab: Lab)
 
 
 def test_stop_ends_children_and_those_who_do_not_listen(lab: Lab) -> None:
-    stubborn = sleeper(script="trap '' TERM; sleep 60 & sleep 60; sleep 60")
+    stubborn = sleeper(argv=["sh", "-c", "trap '' TERM; sleep 60 & sleep 60; sleep 60"])
     daemons.start(lab, [stubborn])
     wait_until(lambda: len(daemons.marked(lab).get("sleeper", ())) == 3)
     daemons.stop(lab, [stubborn])
