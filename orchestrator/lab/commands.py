@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -147,6 +148,29 @@ def _overlay(app: App, place: Lab) -> Path:
             hint=f"tricenter --site {app.site_folder} lab up",
         )
     return overlay
+
+
+@lab.command()
+@_folder
+@click.pass_obj
+def metrics(app: App, folder: Path | None) -> None:
+    """指标服务 start `tricenter serve` for the site in the background, and print its URL; `lab down` stops it."""
+    place = open_lab(folder)
+    if app.site_folder is None:
+        raise InvalidInput("no site was given", hint="tricenter --site DIR lab metrics")
+    url = f"http://127.0.0.1:{place.port('metrics')}"
+    words = ("--site", str(app.site_folder.absolute()), "--overlay", str(_overlay(app, place)), "serve")
+    server = daemons.Daemon(
+        name="metrics",
+        place="shared",
+        argv=[str(Path(sys.executable).with_name("tricenter")), *words, "--listen", url.removeprefix("http://")],
+        port=place.port("metrics"),
+        url=f"{url}/healthz",
+    )
+    daemons.stop(place, [server])  # it reads the site once: the one that runs may know another
+    daemons.start(place, [server])
+    daemons.wait(place, [server], seconds=60)
+    click.echo(url)
 
 
 @lab.command()

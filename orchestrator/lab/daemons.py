@@ -216,6 +216,18 @@ def stop(lab: Lab, daemons: Sequence[Daemon]) -> None:
             (lab.pids / f"{daemon.name}.json").unlink(missing_ok=True)
 
 
+def await_end(lab: Lab, name: str, *, seconds: float) -> None:
+    """Return when no process that was started as `name` is left, or after `seconds`."""
+    give_up = time.monotonic() + seconds
+    while marked(lab).get(name) and time.monotonic() < give_up:
+        time.sleep(1)
+
+
+def end_commands(lab: Lab, *, spare: Collection[str]) -> None:
+    """Kill what is left of commands that a killed run had started: all that is marked and not named in `spare`."""
+    end(each for name, found in marked(lab).items() if name not in spare for each in found)
+
+
 def end(processes: Iterable[Running]) -> None:
     """Kill `processes`, found by their mark, at once."""
     _await_end(dict.fromkeys(processes, 0.0))

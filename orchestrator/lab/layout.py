@@ -23,7 +23,7 @@ VAULTS: tuple[VaultCentre, ...] = ("same-city", "provincial")
 CENTRES: tuple[Place, ...] = ("production", "same-city", "provincial")
 
 DEFAULT_PORT_BASE = 15000
-#: Ports from the base up that belong to the lab; +90 and above are left to Tricenter's own servers.
+#: Ports from the base up that belong to the lab.
 PORTS_RESERVED = 100
 API_PORTS = {"keystone": 0, "placement": 1, "glance": 2, "nova-api": 3, "neutron-api": 4, "cinder-api": 5}
 VAULT_PORTS = (
@@ -31,7 +31,9 @@ VAULT_PORTS = (
 )  # fmt: skip
 _CLOUD_OFFSET = {"production": 0, "same-city": 10}
 _VAULT_OFFSET = {"same-city": 30, "provincial": 40}
-_SHARED_PORTS = {"mariadb": 20, "rabbitmq": 21, "rabbitmq-distribution": 22, "epmd": 23, "postgresql": 24}
+_SHARED_PORTS = {
+    "mariadb": 20, "rabbitmq": 21, "rabbitmq-distribution": 22, "epmd": 23, "postgresql": 24, "metrics": 90,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

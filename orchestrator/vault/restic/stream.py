@@ -56,8 +56,8 @@ class Stream:
         while rest:
             try:
                 rest = rest[os.write(self.stdin_fd, rest) :]
-            except BrokenPipeError:
-                self.raise_failure()
+            except BrokenPipeError as error:
+                self.raise_if_broken(error)
 
     def commit(self) -> Stored:
         """End the data and return what was stored. Only after the producer has ended, and ended well.
@@ -87,10 +87,15 @@ class Stream:
             return False
         return waiting[0] == 0
 
-    def raise_failure(self) -> None:
-        """Raise why restic stopped reading."""
+    def raise_if_broken(self, error: Exception | None = None) -> None:
+        """Raise why restic stopped reading, if it did; `error` is what came of that elsewhere."""
+        if self.ended or not self.broken:
+            return
         self._reader.join()
-        self._running.finish(accept=())
+        try:
+            self._running.finish(accept=())
+        except Exception as failure:
+            raise failure from error
 
     def close(self) -> None:
         if self._write_end is not None:
@@ -115,7 +120,7 @@ def streaming(
 ) -> Iterator[Stream]:
     """Yield a stream into restic. Leaving the block without `commit` leaves no snapshot and no lock.
 
-    When the block fails because restic had gone, the error of restic is raised, from the block's own.
+    When restic had gone before, its error is raised: from the block's own, if that failed by it.
     """
     read_end, write_end = os.pipe()
     try:
@@ -129,14 +134,12 @@ def streaming(
         stream = Stream(running, write_end, on_progress, resolved)
         running.starved = stream.is_empty
         try:
-            yield stream
-        except Exception as error:
-            if not stream.ended and stream.broken:
-                try:
-                    stream.raise_failure()
-                except Exception as cause:
-                    raise cause from error
-            raise
+            try:
+                yield stream
+            except Exception as error:
+                stream.raise_if_broken(error)
+                raise
+            stream.raise_if_broken()
         finally:
             if not stream.ended:
                 running.child.stop()
