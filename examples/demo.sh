@@ -55,9 +55,10 @@ run tricenter status || [ $? -eq 4 ]
 
 title "指标 metrics"
 url=$(tricenter lab metrics)
-curl -fsS "$url/metrics" | grep -E '^tricenter_(rpo_actual|rto_measured)_seconds' | head -8
+curl -fsS "$url/metrics" | grep -E '^tricenter_(rpo|rto)_(objective|actual|measured)_seconds.*one-window' | grep -v 'stage="[a-su-z]'
 
-report=$(tricenter drill list --output json | python3 -c 'import json,sys; print(json.load(sys.stdin)[0]["report"])')
+drill=$(tricenter drill list --output json | python3 -c 'import json, sys; print(json.load(sys.stdin)[0]["drill"])')
+report=$(tricenter drill report "$drill")
 printf '\n\033[1;32m== 完成 done\033[0m in %d s\n' $((SECONDS - began))
 printf '看板 board    tricenter status      (first: eval "$(.venv/bin/tricenter lab env)")\n'
 printf '报告 report   %s\n' "$report"

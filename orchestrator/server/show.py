@@ -154,7 +154,8 @@ def _drill(row: BoardRow, now: datetime) -> Text:
 
 def _ago(age: timedelta) -> str:
     """Return an age in one unit: that a drill was 12 days and 3 hours ago is more than anybody asks."""
-    return f"{age.days}d" if age.days else format_duration(age.total_seconds() // 60 * 60)
+    seconds = age.total_seconds()
+    return f"{age.days}d" if age.days else format_duration(seconds // 60 * 60 if seconds >= 60 else int(seconds))
 
 
 def _summary(board: Board) -> Text:
