@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -189,11 +189,6 @@ class App:
             self.secret(self.site.repository_password, tenant=tenant),
             cache=self.state / "cache" / "restic",
         )
-
-    @cache  # noqa: B019  # an App lives as long as its command
-    def cloud(self, centre: str) -> Any:
-        """Return the admin's connection to the cloud of a centre, made once."""
-        return self.new_cloud(centre)
 
     def new_cloud(self, centre: str, **overrides: Any) -> Any:
         """Return a new connection to the cloud of a centre: one thread each, as the SDK's are not to be shared."""

@@ -346,8 +346,8 @@ def test_a_slow_producer_is_no_stall(weed: Weed, tmp_path: Path) -> None:
 
 
 def test_a_deadline_ends_a_run(weed: Weed, tmp_path: Path) -> None:
+    repository_at(weed.endpoint, "deadline", tmp_path / "cache").init()
     repository = repository_at(weed.endpoint, "deadline", tmp_path / "cache", deadline_seconds=3)
-    repository.init()
     with pytest.raises(ProcessTimeout), repository.backup_stream("dump.sql", host="h", tags=[]) as stream:
         producer("cat /dev/zero", stream.stdin_fd)
 
