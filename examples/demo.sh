@@ -55,7 +55,8 @@ run tricenter status || [ $? -eq 4 ]
 
 title "指标 metrics"
 url=$(tricenter lab metrics)
-curl -fsS "$url/metrics" | grep -E '^tricenter_(rpo|rto)_(objective|actual|measured)_seconds.*one-window' | grep -v 'stage="[a-su-z]'
+python3 -c 'import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read().decode())' "$url/metrics" |
+  grep -E '^tricenter_(rpo|rto)_(objective|actual|measured)_seconds.*one-window' | grep -v 'stage="[a-su-z]'
 
 drill=$(tricenter drill list --output json | python3 -c 'import json, sys; print(json.load(sys.stdin)[0]["drill"])')
 report=$(tricenter drill report "$drill")
