@@ -61,7 +61,8 @@ python3 -c 'import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]
 drill=$(tricenter drill list --output json | python3 -c 'import json, sys; print(json.load(sys.stdin)[0]["drill"])')
 report=$(tricenter drill report "$drill")
 printf '\n\033[1;32m== 完成 done\033[0m in %d s\n' $((SECONDS - began))
-printf '看板 board    tricenter status      (first: eval "$(.venv/bin/tricenter lab env)")\n'
+printf '看板 board    export PATH=%s/.venv/bin:$PATH TRICENTER_SITE=%s; eval "$(tricenter lab env)"; tricenter status\n' \
+  "$PWD" "$TRICENTER_SITE"
 printf '报告 report   %s\n' "$report"
 printf '指标 metrics  %s/metrics\n' "$url"
 printf '停止 stop     make demo-down\n'
