@@ -91,7 +91,10 @@ def cli(ctx: click.Context, site: Path | None, overlay: Path | None, debug: bool
 
 def main() -> None:
     """Run the command line and end the process with the exit code that says how it went."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    # Also where a shell started us in the background and had SIGINT ignored: who sends it wants us to stop, and our
+    # children, which inherit what is ignored, must hear it as well.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     sys.exit(run(sys.argv[1:]))
 
 

@@ -50,3 +50,13 @@ def test_an_error_becomes_message_hint_and_code(
 def test_usage_errors_end_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["bakcup"]) == 2
     assert "bakcup" in capsys.readouterr().err
+
+
+def test_an_interrupt_is_heard_where_a_shell_had_it_ignored() -> None:
+    script = (
+        "import os, signal, sys\nfrom orchestrator import cli\n"
+        "cli.run = lambda _: os.kill(os.getpid(), signal.SIGINT)\n"
+        "try:\n    cli.main()\nexcept KeyboardInterrupt:\n    print('heard')\n"
+    )
+    ended = run(["env", "--ignore-signal=INT", sys.executable, "-c", script], deadline_seconds=30)
+    assert ended.stdout == "heard"
