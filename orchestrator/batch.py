@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from orchestrator.errors import Interrupted, PartlyDone, TricenterError
-from orchestrator.process import stop_children
+from orchestrator.process import stopping_children
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -44,8 +44,8 @@ class Batch(Generic[S, R]):
                 ended = self._collect(futures, on_end)
             except KeyboardInterrupt:
                 self._stopping.set()
-                pool.shutdown(wait=False, cancel_futures=True)
-                stop_children()
+                with stopping_children():
+                    pool.shutdown(cancel_futures=True)
                 raise
         return [ended[index] for index in range(len(self._subjects))]
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NoReturn
 
-from orchestrator.errors import InvalidInput, ProcessFailed, ProcessTimeout
+from orchestrator.errors import Interrupted, InvalidInput, ProcessFailed, ProcessTimeout
 
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
 STDERR_LINES_KEPT = 40
@@ -32,6 +32,9 @@ Line = Callable[[str], None]
 
 #: Children that work for us now, so that one interruption can stop those of every thread.
 _living: weakref.WeakSet[Child] = weakref.WeakSet()
+
+#: Set while everything is being stopped: no thread may start another child then.
+_stopping = threading.Event()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,8 @@ class Child:
         user: str | None = None,
         on_stderr: Line | None = None,
     ) -> None:
+        if _stopping.is_set():
+            raise Interrupted("中断 interrupted", hint="what was done is kept; run the same command again")
         self.program = Path(argv[0]).name
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES_KEPT)
         self._on_stderr = on_stderr
@@ -168,10 +173,16 @@ class Child:
                 stream.close()
 
 
-def stop_children() -> None:
-    """Stop every child of every thread. Their owners see them end badly."""
-    for child in list(_living):
-        child.stop()
+@contextlib.contextmanager
+def stopping_children() -> Iterator[None]:
+    """Stop every child of every thread, and let none be started during the block. Their owners see them end badly."""
+    _stopping.set()
+    try:
+        for child in list(_living):
+            child.stop()
+        yield
+    finally:
+        _stopping.clear()
 
 
 def run(

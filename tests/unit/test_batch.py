@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from typing import NoReturn
+
 import pytest
 
 from orchestrator.batch import Batch, raise_failures
 from orchestrator.errors import CheckFailed, PartlyDone, Unreachable
+from orchestrator.process import Child
 
 
 def divide(number: int) -> float:
@@ -41,6 +45,31 @@ def test_unknown_errors_are_not_swallowed() -> None:
 
     with pytest.raises(ZeroDivisionError):
         Batch([1, 2], explode, jobs=1).run()
+
+
+def test_an_interruption_stops_children_and_lets_no_other_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+
+    def work(name: str) -> None:
+        with Child(["sleep", "60"]) as child:
+            started.append(name)
+            child.wait(60)
+        Child(["sleep", "60"])
+        started.append("one too many")
+
+    def interrupt(*_: object, **__: object) -> NoReturn:
+        while len(started) < 2:
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("orchestrator.batch.wait", interrupt)
+    begin = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        Batch(["a", "b", "c"], work, jobs=2).run()
+    assert sorted(started) == ["a", "b"]
+    assert time.monotonic() - begin < 30
+    with Child(["true"]) as child:
+        assert child.wait(5) == 0, "after the interruption children may be started again"
 
 
 def test_each_end_is_seen() -> None:

@@ -40,6 +40,7 @@ class Stream:
         self._on_progress = on_progress
         self._resolved = resolved
         self._stored: Stored | None = None
+        self._objection: Exception | None = None
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -66,6 +67,8 @@ class Stream:
         """
         self.close()
         self._reader.join()
+        if self._objection is not None:
+            raise self._objection
         self._running.finish()
         if self._stored is None:
             raise ProcessFailed("restic", 0, "it reported no snapshot")
@@ -110,8 +113,12 @@ class Stream:
         for message in self._running.messages():
             if isinstance(message, Stored):
                 self._stored = message
-            elif isinstance(message, Progress) and self._on_progress:
-                self._on_progress(message)
+            elif isinstance(message, Progress) and self._on_progress and self._objection is None:
+                try:
+                    self._on_progress(message)
+                except Exception as error:  # noqa: BLE001 - whoever watches wants it to end: raised where it is heard
+                    self._objection = error
+                    self._running.child.stop()
 
 
 @contextlib.contextmanager
