@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_hex
 
 from orchestrator.errors import InvalidInput
 
@@ -49,13 +50,14 @@ def read_secret(reference: str, **names: str) -> Secret:
     return Secret(value)
 
 
-def write_secret(path: Path, value: str) -> None:
-    """Write a secret file that only its owner can read. Whole or not at all; may be repeated."""
+def write_private(path: Path, text: str) -> Path:
+    """Write a file that only its owner can read, and return its path. Whole or not at all; by several at once too."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    draft = path.with_name(f".{path.name}.{token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as sink:
-        sink.write(value)
+        sink.write(text)
         sink.flush()
         os.fsync(sink.fileno())
     draft.replace(path)
+    return path

@@ -58,6 +58,15 @@ def parse_duration(text: Any) -> timedelta:
     return timedelta(seconds=seconds)
 
 
+def format_size(count: float) -> str:
+    """Return a number of bytes as a person reads it: 1.2 GiB."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
 def format_duration(seconds: float) -> str:
     """Return `seconds` as a person reads it, two units at most: 42s, 3m05s, 4h, 2d06h."""
     whole = round(seconds)

@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from drills import words
-from policies.values import format_duration
+from policies.values import format_duration, format_size
 
 TEMPLATE = "report.html.j2"
 SMALLEST_PERCENT = 0.4  # a bar that would be too thin to see is drawn this wide
@@ -43,7 +43,13 @@ def render_html(document: Mapping[str, Any], sha256: str) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"duration": duration, "seconds": _seconds, "local": local, "clock": _clock, "size": _size}
+    environment.filters |= {
+        "duration": duration,
+        "seconds": _seconds,
+        "local": local,
+        "clock": _clock,
+        "size": format_size,
+    }
     return environment.get_template(TEMPLATE).render(
         d=document,
         s=document["scenario"],
@@ -94,14 +100,6 @@ def _clock(moment: str | None) -> str:
 
 def _seconds(seconds: float | None) -> str:
     return "—" if seconds is None else f"{seconds:,.2f}"
-
-
-def _size(size: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} TiB"
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -21,6 +21,7 @@ from orchestrator.catalogue.records import PointAt
 from orchestrator.errors import CheckFailed, InvalidInput, TricenterError, UnknownName, Unreachable
 from orchestrator.vault.replicate import replicate as copy_objects
 from policies.site import SystemRef
+from policies.values import format_size
 
 if TYPE_CHECKING:
     from orchestrator.app import App
@@ -149,7 +150,7 @@ def restore(
     restored: dict[str, dict[str, Any]] = {}
     faults: list[str] = []
     for each in copies:
-        app.progress_console.print(f"恢复 restoring {each.source} ({each.kind}, {show.size(each.bytes)}) …")
+        app.progress_console.print(f"恢复 restoring {each.source} ({each.kind}, {format_size(each.bytes)}) …")
         place = restore_source(repository, each, folder / each.source)
         proof = prove_source(document.proof(each.source), place)
         restored[each.source] = {"path": str(place), "kind": each.kind, "proved": proof.proved, "detail": proof.detail}

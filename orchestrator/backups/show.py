@@ -21,16 +21,7 @@ from orchestrator.batch import Ended
 from orchestrator.catalogue.records import PointAt, SourceCopy
 from orchestrator.catalogue.store import Catalogue, now
 from policies.site import SystemRef
-from policies.values import format_duration
-
-
-def size(count: float) -> str:
-    """Return a number of bytes as a person reads it: 1.2 GiB."""
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if count < 1024 or unit == "TiB":
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    raise AssertionError("unreachable: the last unit takes all")
+from policies.values import format_duration, format_size
 
 
 class Bars:
@@ -97,8 +88,8 @@ def backups(console: Console, ended: Sequence[Ended[SystemRef, PointAt]], output
             continue
         point = each.result.point
         rows.add_row(
-            str(each.subject), point.id, each.result.centre, local(point.data_time), size(point.bytes),
-            size(point.added_bytes),
+            str(each.subject), point.id, each.result.centre, local(point.data_time), format_size(point.bytes),
+            format_size(point.added_bytes),
         )  # fmt: skip
     console.print(rows)
 
@@ -169,7 +160,9 @@ def points(
             for at in landings
         )
         age = format_duration((now() - point.data_time).total_seconds())
-        rows.add_row(f"{point.tenant}/{point.system}", point.id, local(point.data_time), age, size(point.bytes), where)
+        rows.add_row(
+            f"{point.tenant}/{point.system}", point.id, local(point.data_time), age, format_size(point.bytes), where
+        )
     console.print(rows)
 
 
@@ -181,7 +174,7 @@ def restore_plan(
         return
     console.print(f"{ref}: {chosen.point.id} @ {chosen.centre} → {folder}")
     for each in copies:
-        console.print(f"  {each.source}  {each.kind}  {size(each.bytes)}  {each.files} 个文件 files")
+        console.print(f"  {each.source}  {each.kind}  {format_size(each.bytes)}  {each.files} 个文件 files")
 
 
 def restored(console: Console, chosen: PointAt, result: Mapping[str, Mapping[str, Any]], output: str) -> None:
@@ -217,7 +210,7 @@ def replications(
         rows.add_row(
             str(each.subject),
             "[green]首次加入 joined" if transfer.joined else "[green]✓",
-            f"{transfer.copied} · {size(transfer.copied_bytes)}",
+            f"{transfer.copied} · {format_size(transfer.copied_bytes)}",
             str(transfer.present),
             format_duration(transfer.seconds),
             "" if dry_run else str(len(each.result.landed)),

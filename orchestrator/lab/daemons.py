@@ -21,7 +21,8 @@ from typing import Literal
 from orchestrator import process
 from orchestrator.errors import InvalidInput, ProcessFailed, TricenterError
 from orchestrator.lab import sockets
-from orchestrator.lab.layout import Lab, Place, write_private
+from orchestrator.lab.layout import Lab, Place
+from orchestrator.secrets import write_private
 
 MARK = "TRICENTER_LAB_SERVER"
 LOG_LINES_SHOWN = 12

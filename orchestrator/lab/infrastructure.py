@@ -12,7 +12,8 @@ from pathlib import Path
 
 from orchestrator.lab import daemons
 from orchestrator.lab.daemons import Daemon
-from orchestrator.lab.layout import CLOUDS, Lab, write_private
+from orchestrator.lab.layout import CLOUDS, Lab
+from orchestrator.secrets import write_private
 
 DATABASE_USER = MESSAGE_USER = "openstack"
 CHARSET = ["--character-set-server=utf8mb3", "--collation-server=utf8mb3_general_ci"]

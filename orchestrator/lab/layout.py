@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from orchestrator.errors import InvalidInput
+from orchestrator.secrets import write_private
 
 CloudCentre = Literal["production", "same-city"]
 VaultCentre = Literal["same-city", "provincial"]
@@ -128,16 +129,6 @@ def made_once(path: Path, make: Callable[[], str]) -> str:
             os.link(draft, path)  # unlike a rename this leaves the first of two in place
         draft.unlink()
     return path.read_text(encoding="utf-8")
-
-
-def write_private(path: Path, text: str) -> Path:
-    """Write `text` to `path` as a whole or not at all, readable by its owner only."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    draft.replace(path)
-    return path
 
 
 def default_folder() -> Path:

@@ -11,7 +11,8 @@ from pathlib import Path
 import jinja2
 
 from orchestrator.lab.infrastructure import DATABASE_USER, MESSAGE_USER
-from orchestrator.lab.layout import API_PORTS, CLOUDS, CloudCentre, Lab, write_private
+from orchestrator.lab.layout import API_PORTS, CLOUDS, CloudCentre, Lab
+from orchestrator.secrets import write_private
 
 #: Nova's compute driver: the in-tree fake, made to survive restarts. Guests that boot would be another driver here.
 COMPUTE_DRIVER = "tricenter_lab.FakeDriver"

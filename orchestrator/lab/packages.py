@@ -14,7 +14,8 @@ from pathlib import Path
 from orchestrator import process
 from orchestrator.errors import InvalidInput
 from orchestrator.lab import daemons
-from orchestrator.lab.layout import Lab, write_private
+from orchestrator.lab.layout import Lab
+from orchestrator.secrets import write_private
 
 DEBIAN = ("mariadb-server", "rabbitmq-server", "qemu-utils", "postgresql", "restic")
 APT = ("apt-get", "-o", "DPkg::Lock::Timeout=300", "-q", "-y")

@@ -14,8 +14,9 @@ import psycopg
 
 from orchestrator.lab import daemons
 from orchestrator.lab.daemons import Daemon
-from orchestrator.lab.layout import Lab, write_private
+from orchestrator.lab.layout import Lab
 from orchestrator.lab.packages import postgres_program
+from orchestrator.secrets import write_private
 
 SYSTEM_USER = "postgres"  # PostgreSQL refuses to run as root
 

@@ -18,7 +18,8 @@ from ruamel.yaml import YAML
 from orchestrator.errors import InvalidInput
 from orchestrator.lab import vaults
 from orchestrator.lab.bootstrap import EXTERNAL_NETWORK
-from orchestrator.lab.layout import CLOUDS, VAULTS, Lab, random_secret, write_private
+from orchestrator.lab.layout import CLOUDS, VAULTS, Lab, random_secret
+from orchestrator.secrets import write_private
 from policies.load import load_site
 from policies.site import Site, SystemRef
 from policies.tenant import PathSource, PostgresqlSource, Source

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from orchestrator.errors import InvalidInput
 from orchestrator.lab import seed_database, seed_files, seed_volume
-from orchestrator.lab.layout import Lab, write_private
+from orchestrator.lab.layout import Lab
 from orchestrator.lab.progress import Progress
 from orchestrator.lab.registration import SitePlace
+from orchestrator.secrets import write_private
 from policies.load import load_site
 from policies.site import SystemRef
 from policies.tenant import PathSource, PostgresqlSource, VolumeSource

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from orchestrator.lab import daemons
 from orchestrator.lab.daemons import Daemon
-from orchestrator.lab.layout import Lab, VaultCentre, made_once, write_private
+from orchestrator.lab.layout import Lab, VaultCentre, made_once
 from orchestrator.lab.packages import weed_program
+from orchestrator.secrets import write_private
 
 ADMIN_ACTIONS = ["Admin", "Read", "Write", "List", "Tagging"]
 #: What a tenant may do in its own bucket. It can lengthen a retention and read it, and neither make buckets nor

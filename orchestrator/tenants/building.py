@@ -15,7 +15,7 @@ from orchestrator.cloud import identity, network, quotas, security
 from orchestrator.cloud.connection import Connection, Login, connect_as, writes
 from orchestrator.cloud.credentials import credential_file, entry
 from orchestrator.errors import CredentialRefused, TricenterError
-from orchestrator.secrets import write_secret
+from orchestrator.secrets import write_private
 from orchestrator.tenants import items
 from orchestrator.tenants.desired import SERVICE_USER, Target
 from orchestrator.tenants.items import Item, Key, Observed
@@ -122,7 +122,7 @@ def _(item: items.User, place: Place) -> str:
         place.passwords[item.name] = password
     else:
         # Written first: a user whose password was lost with this process could never log in.
-        write_secret(handover_file(place.secrets_folder, place.target, item.name), password + "\n")
+        write_private(handover_file(place.secrets_folder, place.target, item.name), password + "\n")
     return identity.create_user(
         place.connection,
         item.name,
@@ -352,7 +352,7 @@ def _issue(item: items.Credential, place: Place) -> str:
     )
     issued = again(_issue_as, login, item, place)
     path = credential_file(place.secrets_folder, place.target.tenant, place.target.centre)
-    write_secret(path, entry(place.connection, place.target.tenant, issued))
+    write_private(path, entry(place.connection, place.target.tenant, issued))
     return issued.id
 
 
