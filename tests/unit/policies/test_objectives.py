@@ -95,10 +95,19 @@ def test_compliance_is_the_share_of_the_seconds_within_the_objective(history, cr
 
 @given(histories, moments, windows(), st.integers(0, SPAN))
 def test_full_compliance_and_worst_exposure_agree(history, created, window, objective):
+    created = min([created, *(data for data, _ in history)])  # of older data see the test below
     drawn, ends = landings_of(history), [at(each) for each in window]
     worst = worst_exposure(drawn, at(created), *ends)
     share = compliance(drawn, at(created), *ends, seconds(objective))
     assert (share == 1.0) == (verdict(worst, seconds(objective)) == "met")
+
+
+def test_data_older_than_the_system_raises_exposure_when_it_lands():
+    # Created at 1; data of 0 lands at the window's very end. Worst counts that moment, a share of time cannot.
+    teeth, window = [landing(0, 39)], (at(0), at(39))
+    assert exposure(teeth, at(1), at(38)) == seconds(37)
+    assert worst_exposure(teeth, at(1), *window) == exposure(teeth, at(1), at(39)) == seconds(39)
+    assert compliance(teeth, at(1), *window, seconds(38)) == 1.0
 
 
 @given(histories, moments, windows())
