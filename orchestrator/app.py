@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 DEFAULT_STATE = Path("/var/lib/tricenter") if os.geteuid() == 0 else Path.home() / ".local/state/tricenter"
 
 #: Tables in a log or a pipe are laid out for this many columns.
-PIPED_WIDTH = 132
+PIPED_WIDTH = 150
 
 
 class App:

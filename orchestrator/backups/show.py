@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich import box
 from rich.console import Console
@@ -67,7 +67,10 @@ def print_json(console: Console, value: Any) -> None:
 def table(*columns: str) -> Table:
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        made.add_column(column, justify="right" if column.endswith(" ") else "left", overflow="fold", no_wrap=True)
+        # Folded rather than cut: half a name is none. An identifier stays in one piece, to be copied.
+        whole = column.startswith("恢复点 recovery point")
+        justify: Literal["left", "right"] = "right" if column.endswith(" ") else "left"
+        made.add_column(column, justify=justify, overflow="fold", no_wrap=whole, min_width=23 if whole else None)
     return made
 
 
