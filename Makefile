@@ -33,9 +33,10 @@ format: $(VENV)/.installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-## bench: 与 restic copy、rclone 同场对比 measured against restic copy and rclone in the same run
+## bench: 与 restic copy、rclone 同场对比；调度的开销 against restic copy and rclone in the same run; what a tick costs
 bench: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.bench.replicate
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.bench.tick
 
 ## docs: 由代码生成的文档 the documents that are made from the code
 docs: $(VENV)/.installed

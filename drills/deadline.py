@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 
-from orchestrator.errors import CheckFailed
+from orchestrator.errors import CheckFailed, TricenterError
+from orchestrator.process import Leash, current_leash, leashed
 from policies.values import format_duration
 
 
@@ -17,22 +17,24 @@ class DeadlinePassed(CheckFailed):
 
 @contextmanager
 def stop_after(seconds: float) -> Iterator[None]:
-    """Raise DeadlinePassed inside the block when it has run for `seconds`, whatever it is waiting for.
+    """Raise DeadlinePassed inside the block when it has run for `seconds`.
 
-    By an alarm signal, as ctrl-C does it, so that a child process that is waited for is stopped the same way. Only in
-    a process's main thread: Python handles signals there.
+    Works in any thread. The children that the block started are stopped, and with them whatever waits for one; what
+    works in Python itself has deadlines of its own, and is told at its next step.
     """
-
-    def ring(number: int, frame: FrameType | None) -> None:
-        raise DeadlinePassed(
-            f"the drill was stopped: not done after {format_duration(seconds)}",
-            hint="the plan's `deadline` sets this; twice the RTO when it is not given",
-        )
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    error = DeadlinePassed(
+        f"the drill was stopped: not done after {format_duration(seconds)}",
+        hint="the plan's `deadline` sets this; twice the RTO when it is not given",
+    )
+    leash = Leash(current_leash())
+    timer = threading.Timer(seconds, leash.pull, (error,))
+    timer.daemon = True
+    timer.start()
     try:
-        yield
+        with leashed(leash):
+            yield
+            leash.check()
+    except TricenterError as stopped:
+        raise leash.error or stopped from stopped
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        timer.cancel()

@@ -23,8 +23,16 @@ from orchestrator.backups.sources.postgresql import Server
 from orchestrator.catalogue import leases
 from orchestrator.catalogue.records import DrillRow, Point, SourceCopy
 from orchestrator.engine.port import Run
-from orchestrator.errors import CheckFailed, Interrupted, PartlyDone, ProcessFailed, Refused, UnknownName
-from orchestrator.scratch.folder import make_scratch, space_watched
+from orchestrator.errors import (
+    CheckFailed,
+    Interrupted,
+    PartlyDone,
+    ProcessFailed,
+    Refused,
+    TricenterError,
+    UnknownName,
+)
+from orchestrator.scratch.folder import clear, make_scratch, space_watched
 from orchestrator.scratch.postgres import ScratchServer, check_place, start_server
 from orchestrator.vault.restic import Repository
 from policies.plan import Probe
@@ -87,7 +95,7 @@ def restore_drill(run: Run, access: Access, drill: Drill) -> DrillRow:
             _recover_and_prove(run, access, drill)
     except (Refused, UnknownName, Interrupted):
         raise
-    except Exception as error:
+    except TricenterError as error:
         run.step("record", conclude, access.catalogue, run.id, drill.reports)
         if isinstance(error, ProcessFailed | PartlyDone):
             raise CheckFailed(f"{drill.ref} was not recovered at {drill.centre}: {error}", hint=error.hint) from error
@@ -111,7 +119,8 @@ def check_scratch(root: Path, point: Point) -> None:
 
 def _recover_and_prove(run: Run, access: Access, drill: Drill) -> None:
     landed = run.step("choose-point", choose_point, access, drill.ref, drill.centre, drill.point)
-    run.cleanup("remove-scratch", path=str(drill.scratch / run.id))
+    run.pin()  # another machine has no use for what is restored here
+    run.cleanup("remove-scratch", here=True, path=str(drill.scratch / run.id))
     scratch = run.step("prepare-scratch", _prepare, drill.scratch, run.id, landed.point)
     repository = access.repository(drill.centre, drill.ref)
     lease = repository_lease(drill.centre, drill.ref)
@@ -150,12 +159,14 @@ def _restore_all(
             server = run.step(f"start:{copy.source}", start_server, scratch, f"p{number}")
             placed = run.step(f"restore:{copy.source}", _load, repository, copy, server)
         else:
-            placed = run.step(f"restore:{copy.source}", _restore, repository, copy, scratch / copy.source)
+            place = scratch / copy.source
+            placed = run.step(f"restore:{copy.source}", _restore, repository, copy, scratch, place)
         places[copy.source] = placed.place
     return places
 
 
-def _restore(repository: Repository, copy: SourceCopy, target: Path) -> _Placed:
+def _restore(repository: Repository, copy: SourceCopy, scratch: Path, target: Path) -> _Placed:
+    clear(scratch, target)  # half of a restore, left by a killed attempt, proves nothing
     # Without progress: restic would first be asked for the size, and the clock of the RTO is running.
     target.mkdir(mode=0o700)
     return _Placed(restore_source(repository, copy, target), copy.bytes)

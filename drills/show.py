@@ -50,8 +50,8 @@ class Narrated:
             self._line("green", "✓", begin, words)
         return result
 
-    def cleanup(self, action: str, **arguments: str) -> None:
-        self._run.cleanup(action, **arguments)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._run, name)
 
     def _line(self, colour: str, mark: str, begin: float, words: Words, more: str = "") -> None:
         seconds = time.monotonic() - begin

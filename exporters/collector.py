@@ -17,10 +17,12 @@ from importlib.metadata import version
 from prometheus_client.registry import Collector
 
 from exporters import metrics as m
-from exporters.view import Family, Sample, activity_samples, board_samples, empty_family, families
+from exporters.view import Family, Sample, activity_samples, board_samples, empty_family, families, upkeep_samples
 from orchestrator.catalogue.activity import Activity, read_activity
 from orchestrator.catalogue.board import Board, read_board
-from orchestrator.catalogue.store import Catalogue, now
+from orchestrator.catalogue.database import now
+from orchestrator.catalogue.store import Catalogue
+from orchestrator.catalogue.verifications import Upkeep, read_upkeep
 from policies.site import Site
 
 #: Seconds from one reading to the next: of the board, and of the counts, which look at every row.
@@ -59,6 +61,7 @@ class TricenterCollector(Collector):
         self._reading: threading.Thread | None = None
         self._board_pace, self._counts_pace = _Pace(BOARD_EVERY), _Pace(COUNTS_EVERY)
         self._activity: Activity | None = None
+        self._upkeep: Upkeep | None = None
         self._view: tuple[Sample, ...] = ()
         self._errors = 0
         self._build = (m.BUILD, (version("tricenter"), site.site), 1.0)
@@ -101,9 +104,10 @@ class TricenterCollector(Collector):
 
     def _show(self, board: Board) -> None:
         counts = activity_samples(self._activity, board) if self._activity else ()
-        self._view = (*board_samples(board), *counts)
+        upkeep = upkeep_samples(self._upkeep, self._site) if self._upkeep else ()
+        self._view = (*board_samples(board), *counts, *upkeep)
 
     def _read_counts(self) -> None:
         began = time.monotonic()
-        self._activity = read_activity(self._catalogue)
+        self._activity, self._upkeep = read_activity(self._catalogue), read_upkeep(self._catalogue)
         self._counts_pace.read(began)

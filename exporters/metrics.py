@@ -143,8 +143,9 @@ RUNS = Metric(
     "tricenter_runs",
     "gauge",
     ("flow", "state"),
-    "Runs in the catalogue by flow and state. A gauge: a run changes its state, and rows may be expired.",
-    "目录中各流程各状态的运行数",
+    "Runs in the catalogue by flow and state (queued, running, waiting; done, failed, aborted, interrupted). "
+    "A gauge: a run changes its state, and old rows are forgotten.",
+    "目录中各流程各状态的运行数：排队、运行、等待；完成、失败、已中止、已中断",
     always=False,
 )
 RUN_SECONDS = Metric(
@@ -185,6 +186,44 @@ TENANT_APPLIED = Metric(
     ("tenant", "centre"),
     "When the tenant was last applied at the centre.",
     "租户在该中心最近一次配置的时间",
+    always=False,
+)
+VERIFIED = Metric(
+    "tricenter_verification_last_timestamp_seconds",
+    "gauge",
+    (*SYSTEM, "kind"),
+    "End of the last verification of the kind (structure, data) at the centre, whatever it found.",
+    "该中心最近一次校验（结构 structure 或数据 data）的结束时间（不论结果）",
+    always=False,
+)
+UNREAD = Metric(
+    "tricenter_data_unread_timestamp_seconds",
+    "gauge",
+    SYSTEM,
+    "Since when the byte at the centre that was longest not read is unread: its upload, or the last read of it.",
+    "该中心最久未读取校验的数据自何时起未读（上传或上次读取）",
+    always=False,
+)
+READ_OBJECTIVE = Metric(
+    "tricenter_data_read_objective_seconds",
+    "gauge",
+    SYSTEM,
+    "Time within which the tier wants every byte at the centre read once.",
+    "等级规定的全部数据读取一遍的期限",
+)
+FINDINGS = Metric(
+    "tricenter_findings_open",
+    "gauge",
+    SYSTEM,
+    "Objects at the centre that verification found corrupt, missing or unreadable, and not healed since.",
+    "校验发现且尚未修复的损坏、缺失或不可读对象数",
+)
+RETAINED = Metric(
+    "tricenter_retention_last_timestamp_seconds",
+    "gauge",
+    SYSTEM,
+    "When retention last came to its end at the centre.",
+    "该中心最近一次完成过期清理的时间",
     always=False,
 )
 BUILD = Metric(
@@ -231,6 +270,11 @@ METRICS = (
     FAILURES,
     TENANT_PENDING,
     TENANT_APPLIED,
+    VERIFIED,
+    UNREAD,
+    READ_OBJECTIVE,
+    FINDINGS,
+    RETAINED,
     BUILD,
     VIEW_TIME,
     VIEW_ERRORS,
@@ -244,9 +288,9 @@ PREAMBLE = """\
 `tricenter --site DIR serve` 在 `http://127.0.0.1:15090/metrics` 提供下列指标。抓取只读目录，不访问云与存储库。
 `tricenter --site DIR serve` offers these metrics. A scrape reads the catalogue only, never a cloud or a vault.
 
-* **视图 View.** The systems' metrics are read at most every 5 seconds, the counts (points, runs, attempts, tenants) at
-  most every minute, and never for more than a tenth of the time. When the catalogue does not answer, the last good
-  view is shown, `tricenter_view_errors_total` rises and `tricenter_view_timestamp_seconds` stands still:
+* **视图 View.** The systems' metrics are read at most every 5 seconds, the counts (points, runs, attempts, tenants,
+  upkeep) at most every minute, and never for more than a tenth of the time. When the catalogue does not answer, the
+  last good view is shown, `tricenter_view_errors_total` rises and `tricenter_view_timestamp_seconds` stands still:
   alert on its age.
 * **从未发生 Never happened.** What never happened has no series: no 0 and no NaN stands for a time. What must alert
   from a system's first minute is always there: `tricenter_rpo_actual_seconds` counts from when the system became known,

@@ -11,6 +11,8 @@ from exporters import metrics as m
 from orchestrator.catalogue.activity import Activity
 from orchestrator.catalogue.board import Board, BoardRow
 from orchestrator.catalogue.facts import Key
+from orchestrator.catalogue.verifications import Upkeep
+from policies.site import Site
 
 Family = GaugeMetricFamily | CounterMetricFamily
 Sample = tuple[m.Metric, tuple[str, ...], float]
@@ -52,7 +54,28 @@ def activity_samples(activity: Activity, board: Board) -> Iterator[Sample]:
         yield m.FAILURES, (error_type,), count
     for tenant in activity.tenants:
         yield m.TENANT_PENDING, (tenant.tenant, tenant.centre), tenant.pending
-        yield m.TENANT_APPLIED, (tenant.tenant, tenant.centre), tenant.applied_at.timestamp()
+        if tenant.applied_at:
+            yield m.TENANT_APPLIED, (tenant.tenant, tenant.centre), tenant.applied_at.timestamp()
+
+
+def upkeep_samples(upkeep: Upkeep, site: Site) -> Iterator[Sample]:
+    """Yield what is known of verification and retention, of every system at every centre that keeps copies of it."""
+    labels = {
+        Key(ref.tenant.tenant, ref.name, centre): (ref.tenant.tenant, ref.name, ref.tier.tier, centre)
+        for ref in site.systems()
+        for centre in ref.copies
+    }
+    within = {(ref.tenant.tenant, ref.name): ref.tier.schedule.read_all_within for ref in site.systems()}
+    for key, names in labels.items():
+        yield m.READ_OBJECTIVE, names, within[key[:2]].total_seconds()
+        yield m.FINDINGS, names, upkeep.open_findings.get(key, 0)
+    for verified in upkeep.verified:
+        if verified.place in labels:
+            yield m.VERIFIED, (*labels[verified.place], verified.depth), verified.ended_at.timestamp()
+    for metric, moments in ((m.UNREAD, upkeep.unread_since), (m.RETAINED, upkeep.expired_at)):
+        for key, moment in moments.items():
+            if key in labels:
+                yield metric, labels[key], moment.timestamp()
 
 
 def _labels(row: BoardRow) -> tuple[str, ...]:

@@ -6,8 +6,10 @@ and `tricenter validate` must not pay for openstacksdk, boto3 or SQLAlchemy.
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +17,14 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.errors import InvalidInput, UnknownName
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from rich.console import Console
 
+    from orchestrator.catalogue.ledger import Ledger
     from orchestrator.catalogue.store import Catalogue
     from orchestrator.engine.inprocess import Runner
+    from orchestrator.engine.port import Actions, FlowSpec
     from orchestrator.secrets import Secret
     from orchestrator.vault.restic import Repository
     from orchestrator.vault.s3 import Bucket, Credential, VaultAdmin
@@ -26,8 +32,34 @@ if TYPE_CHECKING:
 
 DEFAULT_STATE = Path("/var/lib/tricenter") if os.geteuid() == 0 else Path.home() / ".local/state/tricenter"
 
+#: Where each flow is: module and name of its FlowSpec.
+FLOWS = {
+    "backup": "orchestrator.backups.flows:BACKUP",
+    "replicate": "orchestrator.backups.flows:REPLICATE",
+    "verify": "orchestrator.backups.flows:VERIFY",
+    "retention": "orchestrator.backups.flows:RETENTION",
+    "drill": "drills.flows:DRILL",
+    "tenant-apply": "orchestrator.tenants.flows:TENANT_APPLY",
+    "tenant-drift": "orchestrator.tenants.flows:TENANT_DRIFT",
+}
+
 #: Tables in a log or a pipe are laid out for this many columns.
 PIPED_WIDTH = 150
+
+
+class Flows(Mapping[str, "FlowSpec"]):
+    """The flows by name. A room is imported when one of its flows is looked up: a backup does not pay for drills."""
+
+    def __getitem__(self, name: str) -> FlowSpec:
+        module, _, attribute = FLOWS[name].partition(":")
+        spec: FlowSpec = getattr(importlib.import_module(module), attribute)
+        return spec
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(FLOWS)
+
+    def __len__(self) -> int:
+        return len(FLOWS)
 
 
 class App:
@@ -65,10 +97,9 @@ class App:
         tenant, _, system = name.partition("/")
         if tenant not in self.site.tenants:
             raise UnknownName("tenant", tenant, self.site.tenants)
-        for ref in self.site.systems():
-            if (ref.tenant.tenant, ref.name) == (tenant, system):
-                return ref
-        raise UnknownName(f"system of {tenant}", system, self.site.tenants[tenant].systems)
+        if (ref := self.site.system(tenant, system)) is None:
+            raise UnknownName(f"system of {tenant}", system, self.site.tenants[tenant].systems)
+        return ref
 
     def systems(self, name: str | None) -> list[SystemRef]:
         """Return the systems that nothing (all), TENANT or TENANT/SYSTEM names. Raises UnknownName."""
@@ -95,33 +126,60 @@ class App:
         folder.mkdir(mode=0o700, exist_ok=True)
         return folder
 
+    @property
+    def database_url(self) -> str:
+        """Where the catalogue is. It may hold a password: not for logs."""
+        return os.environ.get("TRICENTER_DATABASE_URL") or f"sqlite:///{self.state / 'catalogue.sqlite'}"
+
     @cached_property
     def catalogue(self) -> Catalogue:
         from orchestrator.catalogue.store import Catalogue
 
-        url = os.environ.get("TRICENTER_DATABASE_URL") or f"sqlite:///{self.state / 'catalogue.sqlite'}"
-        catalogue = Catalogue(url)
+        catalogue = Catalogue(self.database_url)
         catalogue.register_systems((ref.tenant.tenant, ref.name) for ref in self.site.systems())
         return catalogue
 
     @cached_property
-    def runner(self) -> Runner:
-        """The engine, after it has cleared up behind runs that were killed."""
-        from orchestrator.engine.inprocess import Runner
+    def ledger(self) -> Ledger:
+        from orchestrator.catalogue.ledger import Ledger
+
+        return Ledger(self.catalogue)
+
+    @cached_property
+    def flows(self) -> Mapping[str, FlowSpec]:
+        """Every flow by its name: what a worker can run from a row of the catalogue."""
+        return Flows()
+
+    @cached_property
+    def actions(self) -> Actions:
+        """What registered clean-ups are called by."""
         from orchestrator.scratch.folder import remove_scratch
 
-        runner = Runner(
-            self.catalogue,
-            {
-                "remove-scratch": remove_scratch,
-                "delete-cloud-objects": self._delete_cloud_objects,
-            },
-        )
+        return {"remove-scratch": remove_scratch, "delete-cloud-objects": self._delete_cloud_objects}
+
+    @cached_property
+    def runner(self) -> Runner:
+        """The engine of one-shot commands, after it has cleared up behind those that were killed."""
+        from orchestrator.engine.inprocess import Runner
+
+        runner = Runner(self, self.ledger, self.flows, self.actions, self.site.limits)
         for row in runner.recover():
             self.progress_console.print(
                 f"[yellow]已清理中断的任务 cleared up after the interrupted run {row.id} ({row.flow} {row.subject})"
             )
         return runner
+
+    def tick(self, now: datetime) -> Any:
+        """Put whatever is due into the queue."""
+        from orchestrator.schedule.tick import tick
+
+        return tick(self, now)
+
+    def upgrade_engine(self) -> None:
+        """Make or bring up to date the engine's own tables in the catalogue's database."""
+        from orchestrator.engine.durable import upgrade
+
+        upgrade(self.database_url)
 
     def _delete_cloud_objects(self, centre: str, tenant: str, name: str) -> None:
         from orchestrator.cloud.volumes import delete_all_named

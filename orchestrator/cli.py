@@ -37,10 +37,14 @@ COMMANDS = {
     "tenant": Room("orchestrator.tenants.commands:tenant", "委办局租户 provision tenants on the clouds"),
     "backup": Room("orchestrator.backups.commands:backup", "备份与恢复 back up, list and restore systems"),
     "replicate": Room("orchestrator.backups.commands:replicate", "复制到异地 copy recovery points to the far centre"),
+    "schedule": Room("orchestrator.schedule.commands:schedule", "定时任务 what is done next by itself, and why"),
     "restic": Room("orchestrator.vault.commands:restic", "直接运行 restic plain restic on one repository"),
     "drill": Room("drills.commands:drill", "灾备演练 rehearse recovery and measure RPO and RTO"),
     "status": Room("orchestrator.server.commands:status", "RPO/RTO 看板 the board: objectives and what was reached"),
-    "serve": Room("orchestrator.server.commands:serve", "指标服务 serve /metrics and /healthz"),
+    "serve": Room("orchestrator.server.serving:serve", "服务 the engine, the schedule, the API and /metrics"),
+    "worker": Room("orchestrator.server.serving:worker", "执行者 the engine alone, any number on PostgreSQL"),
+    "run": Room("orchestrator.server.run_commands:run", "任务 list, follow, start, abort and approve runs"),
+    "db": Room("orchestrator.catalogue.commands:db", "目录数据库 the database: its version, and upgrading it"),
 }
 
 

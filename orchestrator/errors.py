@@ -14,6 +14,7 @@
     ├── ProcessFailed              1  a child process ended badly; carries the end of its stderr
     │   └── ProcessTimeout            … or did not end within its deadline
     └── Interrupted              130  ctrl-C
+        └── Aborted                   a person aborted the run
 
 Errors of `policies` are its own (that package imports nothing of ours) and carry the same two attributes.
 Messages say what, where and why; `hint` says what to do next. Neither ever holds a secret.
@@ -98,6 +99,10 @@ class Interrupted(TricenterError):
     """A person asked to stop. What was done is kept; a rerun continues."""
 
     exit_code = 130
+
+
+class Aborted(Interrupted):
+    """A person aborted the run; what it had made was taken away again."""
 
 
 class ProcessFailed(TricenterError):

@@ -9,6 +9,7 @@ the end of the data. Secrets travel in `env` only: argv is visible to every user
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import os
 import shutil
 import signal
@@ -35,6 +36,59 @@ _living: weakref.WeakSet[Child] = weakref.WeakSet()
 
 #: Set while everything is being stopped: no thread may start another child then.
 _stopping = threading.Event()
+
+
+class Leash:
+    """Holds the children of one piece of work, so that another thread can stop it: its run was aborted, its time is up.
+
+    What waits for a child sees it end; what works in Python itself calls `check` as it gets on.
+    """
+
+    def __init__(self, parent: Leash | None = None) -> None:
+        self._parent = parent
+        self._children: weakref.WeakSet[Child] = weakref.WeakSet()
+        self._error: Exception | None = None
+
+    @property
+    def error(self) -> Exception | None:
+        """Why the work was stopped; None while it may go on."""
+        return self._error or (self._parent.error if self._parent else None)
+
+    def pull(self, error: Exception) -> None:
+        """Stop the children, and let `check` raise `error` from now on. The first of several errors stays."""
+        self._error = self._error or error
+        for child in list(self._children):
+            child.stop()
+
+    def check(self) -> None:
+        """Raise the error that the leash was pulled with."""
+        if error := self.error:
+            raise error
+
+    def hold(self, child: Child) -> None:
+        self._children.add(child)
+        if self._parent:
+            self._parent.hold(child)
+        if self.error:
+            child.stop()
+
+
+_leash: contextvars.ContextVar[Leash | None] = contextvars.ContextVar("leash", default=None)
+
+
+def current_leash() -> Leash | None:
+    """Return the innermost leash that the work of this thread is on."""
+    return _leash.get()
+
+
+@contextlib.contextmanager
+def leashed(leash: Leash) -> Iterator[Leash]:
+    """Put the children that this thread starts in the block on a leash."""
+    token = _leash.set(leash)
+    try:
+        yield leash
+    finally:
+        _leash.reset(token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +134,9 @@ class Child:
     ) -> None:
         if _stopping.is_set():
             raise Interrupted("中断 interrupted", hint="what was done is kept; run the same command again")
+        leash = current_leash()
+        if leash:
+            leash.check()
         self.program = Path(argv[0]).name
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES_KEPT)
         self._on_stderr = on_stderr
@@ -98,6 +155,8 @@ class Child:
         self._reader = threading.Thread(target=self._read_stderr, daemon=True)
         self._reader.start()
         _living.add(self)
+        if leash:
+            leash.hold(self)
 
     def _read_stderr(self) -> None:
         assert self._popen.stderr is not None

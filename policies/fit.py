@@ -19,7 +19,7 @@ from policies.document import Node
 from policies.findings import Finding, Severity, did_you_mean, spelled
 from policies.plan import PROOF_OF_KIND
 from policies.site import Location
-from policies.tiers import CentreName, CopyRule, objective_misfits
+from policies.tiers import CentreName, CopyRule, ScheduleRule, objective_misfits
 from policies.values import parse_duration
 
 SAME_CITY_KM = (10, 100)
@@ -75,6 +75,8 @@ def misfits(draft: Draft) -> Iterator[Finding]:
     yield from _credentials_own(draft)
     yield from _volumes_have_a_cloud(draft)
     yield from _mlps(draft)
+    yield from _limits_of_something(draft)
+    yield from _blackouts_fit(draft)
 
 
 def _at(node: Node, path: str, got: str, want: str, hint: str = "", severity: Severity = "fault") -> Finding:
@@ -86,13 +88,16 @@ def _objectives_fit(draft: Draft) -> Iterator[Finding]:
     for tier, node in draft.tiers.items():
         copies: dict[CentreName, CopyRule] = {}
         for centre, rule in node.items("copies"):
-            written = {key: child.plain() for key, child in rule.items()}
+            known = {key: child.plain() for key, child in rule.items()}
             with suppress(ValidationError):  # the RTO takes no part, so a wrong one hides nothing
-                copies[cast("CentreName", centre)] = CopyRule.model_validate({**written, "rto": "1h"})
+                copies[cast("CentreName", centre)] = CopyRule.model_validate({**known, "rto": "1h"})
         backup_every = None
         with suppress(ValueError):
             backup_every = parse_duration(node.text("backup_every"))
-        for misfit in objective_misfits(backup_every, copies):
+        schedule, written = ScheduleRule(), node.at("schedule")
+        with suppress(ValidationError):
+            schedule = ScheduleRule.model_validate(written.plain()) if written else schedule
+        for misfit in objective_misfits(backup_every, copies, schedule):
             yield _at(
                 node.at(*misfit.at) or node, spelled(misfit.at, f"tiers[{tier}]"), misfit.got, misfit.want, misfit.hint
             )
@@ -314,3 +319,41 @@ def _mlps(draft: Draft) -> Iterator[Finding]:
             place = system.at("tier") or system
             path = f"tenants[{tenant}].systems.{name}.tier"
             yield _at(place, path, got, "a tier with an off-site copy", hint, "note")
+
+
+def _limits_of_something(draft: Draft) -> Iterator[Finding]:
+    """A limit of one slot by name limits nothing when there is no such thing."""
+    if draft.head is None:
+        return
+    centres = [centre for centre, _ in draft.head.items("centres")]
+    known = {
+        "centre": centres,
+        "vault": [each for each in centres if draft.at("centres", each, "vault")],
+        "cloud": [each for each in centres if draft.at("centres", each, "cloud")],
+        "tenant": [tenant for tenant, _ in draft.tenants],
+    }
+    for slot, node in draft.head.items("limits"):
+        kind, colon, name = slot.partition(":")
+        if not colon or kind not in known or name in known[kind] or (kind == "tenant" and "tenants" in draft.unread):
+            continue
+        want = f"a {kind} of this site"
+        yield _at(node, f"limits.{slot}", f"the {kind} {name}", want, did_you_mean(name, known[kind]))
+
+
+def _blackouts_fit(draft: Draft) -> Iterator[Finding]:
+    tenants = [tenant for tenant, _ in draft.tenants]
+    systems = [f"{tenant}/{name}" for tenant, name, _ in draft.systems()]
+    for index, blackout in enumerate(_list(draft.at("blackouts"))):
+        for key, known in (("tenants", tenants), ("systems", systems)):
+            for number, each in enumerate(_list(blackout.at(key))):
+                name = each.value
+                if not isinstance(name, str) or name in known or (key == "systems" and "/" not in name):
+                    continue  # right, or told by the model
+                if "tenants" in draft.unread and name.partition("/")[0] not in tenants:
+                    continue  # it may stand in a file that could not be read
+                want = f"a {key.removesuffix('s')} of this site"
+                yield _at(each, f"blackouts[{index}].{key}[{number}]", name, want, did_you_mean(name, known))
+
+
+def _list(node: Node | None) -> list[Node]:
+    return node.value if node and isinstance(node.value, list) else []

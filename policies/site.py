@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, timedelta
 from math import asin, cos, radians, sin, sqrt
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from policies.plan import Plan
+from policies.limits import Limit, Slot
+from policies.plan import SYSTEM_PATTERN, Plan
 from policies.tenant import System, Tenant
 from policies.tiers import CentreName, CopyRule, Tier
-from policies.values import LongName, Model, Name, SecretRef, Text, Words
+from policies.values import LongName, Misfit, MisfitError, Model, Name, SecretRef, Span, Text, Words
+from policies.windows import Moment, TimeZone, moment_of
 
 EARTH_RADIUS_KM = 6371.0
 ENDPOINT_PATTERN = r"^https?://[^/\s@]+$"
@@ -70,6 +73,36 @@ class NetworkZone(Model):
     kind: Literal["shared", "private", "internet"]
 
 
+#: What the schedule does by itself, as blackouts name it.
+ActionName = Literal["backup", "replicate", "check", "read", "restore-test", "retention", "tenant-drift"]
+
+
+class Blackout(Model):
+    """A period (重保期) in which scheduled work is held back. What people ask for themselves is not."""
+
+    begin: Moment = Field(alias="from", description="when it begins, in the site's time")
+    end: Moment = Field(alias="to", description="when it ends; a day alone is included")
+    reason: Text
+    forbids: tuple[ActionName, ...] = Field(
+        ("check", "read", "restore-test", "retention", "tenant-drift"),
+        description="everything except backup and replicate when not given",
+    )
+    centres: tuple[CentreName, ...] = Field((), description="only work that touches these; all when not given")
+    tenants: tuple[Name, ...] = Field((), description="only these tenants; all when no system is given either")
+    systems: tuple[Annotated[str, Field(pattern=SYSTEM_PATTERN)], ...] = Field((), description="TENANT/SYSTEM")
+
+    @model_validator(mode="after")
+    def _means_something(self) -> Self:
+        misfits = []
+        if moment_of(self.end, UTC, ends=True) <= moment_of(self.begin, UTC):
+            misfits.append(Misfit(("to",), self.end, f"a time after {self.begin}, the from beside it"))
+        if not self.forbids:
+            misfits.append(Misfit(("forbids",), "an empty list", "one action at least", "a blackout forbids something"))
+        if misfits:
+            raise MisfitError(misfits)
+        return self
+
+
 class SystemRef(NamedTuple):
     """A system with its tenant and tier: what most of the program walks over."""
 
@@ -98,6 +131,12 @@ class SiteFile(Model):
         description="the password of a tenant's repositories; {tenant} stands for its name"
     )
     state: Words | None = Field(None, description="folder of the catalogue, reports and scratch places")
+    limits: dict[Slot, Limit] = Field(
+        default_factory=dict, description="how much runs at once: by kind (vault) or by name (vault:provincial)"
+    )
+    timezone: TimeZone = Field("Asia/Shanghai", description="the zone that windows and blackouts are written in")
+    tenant_drift_every: Span = Field(timedelta(days=1), description="a look at each cloud for what drifted")
+    blackouts: tuple[Blackout, ...] = Field((), description="periods in which scheduled work is held back")
 
 
 class Site(SiteFile):
@@ -112,6 +151,12 @@ class Site(SiteFile):
         for tenant in sorted(self.tenants.values(), key=lambda each: each.tenant):
             for name, system in sorted(tenant.systems.items()):
                 yield SystemRef(tenant, name, system, self.tiers[system.tier])
+
+    def system(self, tenant: str, name: str) -> SystemRef | None:
+        """Return one system, None when there is none of that name."""
+        bureau = self.tenants.get(tenant)
+        system = bureau.systems.get(name) if bureau else None
+        return SystemRef(bureau, name, system, self.tiers[system.tier]) if bureau and system else None
 
     def vaults(self) -> dict[CentreName, Vault]:
         """Return the vaults, nearest centre first."""

@@ -71,6 +71,16 @@ class Member(Model):
     email: str | None = None
 
 
+def _no_number(value: Any) -> Any:
+    if isinstance(value, int):  # Python takes 1, and so true, for 0.0.0.1/32
+        raise ValueError("want a network")  # noqa: TRY004 - pydantic hears ValueError only
+    return value
+
+
+#: An IPv4 network as text.
+Cidr = Annotated[IPv4Network, BeforeValidator(_no_number)]
+
+
 def _single_port(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
@@ -88,7 +98,7 @@ class Network(Model):
     """One network with its subnet, and a router of the tenant that serves it."""
 
     zone: Name
-    cidr: IPv4Network = Field(description="10.20.1.0/24; no two networks of the site share an address")
+    cidr: Cidr = Field(description="10.20.1.0/24; no two networks of the site share an address")
     dns: tuple[IPv4Address, ...] = Field((), description="name servers handed to the servers of this network")
 
 
@@ -98,7 +108,7 @@ class SecurityRule(Model):
     direction: Literal["ingress", "egress"] = "ingress"
     protocol: Literal["tcp", "udp", "icmp"] | None = None
     ports: Ports | None = Field(None, description="443 or 8000-8080; nothing means all")
-    remote: IPv4Network | None = Field(None, description="the network at the other end; nothing means anyone")
+    remote: Cidr | None = Field(None, description="the network at the other end; nothing means anyone")
 
     @model_validator(mode="after")
     def _ports_need_a_protocol(self) -> Self:

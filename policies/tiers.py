@@ -9,6 +9,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from policies.values import Duration, Misfit, MisfitError, Model, Name, Span, Text, Whole, format_duration
+from policies.windows import Window, longest_gap
 
 CentreName = Literal["production", "same-city", "provincial"]
 
@@ -36,6 +37,26 @@ class DrillRule(Model):
     every: Span = Field(description="a plan not drilled for longer than this is overdue")
 
 
+class WindowRule(Model):
+    """When scheduled work may start, in the site's local time. No window: at any time."""
+
+    heavy: tuple[Window, ...] = Field((), description="retention, data reads and restore tests; anytime when not given")
+    backup: tuple[Window, ...] = Field((), description="backups; anytime when not given")
+
+
+class ScheduleRule(Model):
+    """How often the work beside the backups is done. Copies follow what landed; the rest has its intervals."""
+
+    replicate_within: Duration = Field(
+        timedelta(0), description="a copy follows a landing within this; spreads the copies of a tier; 0s is at once"
+    )
+    check_every: Span = Field(timedelta(days=7), description="structural check of a repository, at every centre")
+    read_all_within: Span = Field(timedelta(days=28), description="every byte at every centre is read within this")
+    restore_test_every: Span = Field(timedelta(days=90), description="restore test of a system, at every centre")
+    retention_every: Span = Field(timedelta(days=1), description="expiry of points past keep_within, at every centre")
+    windows: WindowRule = WindowRule()
+
+
 class Tier(Model):
     """A class of protection: how often systems are backed up, and each centre's objectives."""
 
@@ -46,19 +67,23 @@ class Tier(Model):
         min_length=1, description="the centres that hold a copy: same-city, provincial"
     )
     drill: DrillRule
+    schedule: ScheduleRule = ScheduleRule()
     gbt20988_level: Whole = Field(
         ge=1, le=6, description="the GB/T 20988 level aimed at; reaching it takes all seven elements"
     )
 
     @model_validator(mode="after")
     def _objectives_can_be_met(self) -> Self:
-        if misfits := list(objective_misfits(self.backup_every, self.copies)):
+        if misfits := list(objective_misfits(self.backup_every, self.copies, self.schedule)):
             raise MisfitError(misfits)
         return self
 
 
-def objective_misfits(backup_every: timedelta | None, copies: Mapping[CentreName, CopyRule]) -> Iterator[Misfit]:
+def objective_misfits(
+    backup_every: timedelta | None, copies: Mapping[CentreName, CopyRule], schedule: ScheduleRule
+) -> Iterator[Misfit]:
     """Yield what could never be kept, or protects nothing. `backup_every` is None when it is not known."""
+    yield from _schedule_misfits(backup_every, copies, schedule)
     for centre, copy in copies.items():
         rpo, keep = (format_duration(each.total_seconds()) for each in (copy.rpo, copy.retention.keep_within))
         if centre == "production":
@@ -97,3 +122,30 @@ def objective_misfits(backup_every: timedelta | None, copies: Mapping[CentreName
             f"at least {format_duration(near.retention.keep_within.total_seconds())}, what same-city keeps",
             "the provincial centre keeps at least what the same-city centre keeps",
         )
+
+
+def _schedule_misfits(
+    backup_every: timedelta | None, copies: Mapping[CentreName, CopyRule], schedule: ScheduleRule
+) -> Iterator[Misfit]:
+    gap, wait = longest_gap(schedule.windows.backup), schedule.replicate_within
+    for centre, copy in copies.items():
+        rpo = format_duration(copy.rpo.total_seconds())
+        if gap >= copy.rpo:
+            yield Misfit(
+                ("schedule", "windows", "backup"),
+                f"{format_duration(gap.total_seconds())} of a day without a backup",
+                f"less than {rpo}, the RPO at {centre}",
+                "widen the window: no backup starts outside it",
+            )
+        if (
+            wait
+            and backup_every is not None
+            and centre == "provincial"
+            and backup_every < copy.rpo <= backup_every + wait
+        ):
+            yield Misfit(
+                ("schedule", "replicate_within"),
+                format_duration(wait.total_seconds()),
+                f"less than {format_duration((copy.rpo - backup_every).total_seconds())}",
+                f"with backup_every it reaches {rpo}, the RPO at {centre}",
+            )

@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from functools import cache
 from ipaddress import IPv4Address, IPv4Network, ip_network
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from policies.document import Node, Trail
 from policies.findings import Finding, did_you_mean, nearest, spelled
+from policies.limits import SLOT_PATTERN
 from policies.plan import SYSTEM_PATTERN
 from policies.site import BUCKET_PREFIX_PATTERN, ENDPOINT_PATTERN, SiteFile
 from policies.tenant import ABSOLUTE_PATTERN, PORTS_PATTERN
@@ -30,6 +32,7 @@ from policies.values import (
     MisfitError,
     parse_duration,
 )
+from policies.windows import MOMENT_PATTERN, TIMEZONE_PATTERN, WINDOW_PATTERN
 
 SHOWN_CHARACTERS = 60
 
@@ -43,6 +46,10 @@ WANT_OF_PATTERN: dict[str, str] = {
     PORTS_PATTERN: "a port (443) or a range of ports (8000-8080)",
     ABSOLUTE_PATTERN: "an absolute path, first a /",
     SYSTEM_PATTERN: "TENANT/SYSTEM",
+    SLOT_PATTERN: "centre, vault, cloud or tenant, or one of them by name: vault:NAME",
+    WINDOW_PATTERN: "a window of the day such as 22:00-06:00 (over midnight) or 00:00-24:00 (the whole day)",
+    MOMENT_PATTERN: "a day (2026-09-28) or a minute of it (2026-09-28 18:00)",
+    TIMEZONE_PATTERN: "a time zone such as Asia/Shanghai",
 }
 _SIMPLE: dict[Any, str] = {
     str: "text",
@@ -129,7 +136,7 @@ def _hints(model: Any) -> dict[str, Any]:
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         return {}
     hints = get_type_hints(model, include_extras=True)
-    return {name: Annotated[hints[name], info] for name, info in model.model_fields.items()}
+    return {info.alias or name: Annotated[hints[name], info] for name, info in model.model_fields.items()}
 
 
 def checked(model: type[M], node: Node, root: str) -> tuple[M | None, list[Finding]]:
@@ -286,6 +293,8 @@ def _hint(expected: Expected, value: Any) -> str:
         return f"did you mean {tidy}?" if re.fullmatch(NAME_PATTERN, tidy) else ""
     if expected.kind is str and isinstance(value, int | float):
         return "put it in quotes"
+    if expected.pattern == TIMEZONE_PATTERN:
+        return f"did you mean {near}?" if (near := nearest(str(value), available_timezones())) else ""
     if expected.kind is IPv4Network and isinstance(value, str):
         return _network_hint(value)
     if _fitting(expected).startswith(DURATION_WANTED):

@@ -13,6 +13,9 @@ from orchestrator.lab import daemons, registration, up
 from orchestrator.lab.layout import Lab, open_lab
 from orchestrator.lab.progress import Progress
 
+#: Tests that several files run, each on its own database: pytest explains their assertions, too.
+pytest.register_assert_rewrite("tests.ledger_contract", "tests.migration_contract")
+
 
 @dataclass(frozen=True)
 class RunningLab:

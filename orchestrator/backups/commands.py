@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,14 @@ import click
 from orchestrator.backups import show
 from orchestrator.backups.access import copy_centres
 from orchestrator.backups.document import read_document
+from orchestrator.backups.due import DueWork
 from orchestrator.backups.landings import choose_point, observe_landings
+from orchestrator.backups.options import dry_run_option, due_option, jobs_option, output_option
 from orchestrator.backups.proof import prove_source
-from orchestrator.backups.replication import SystemReplicated, replicate_system
+from orchestrator.backups.replication import SystemReplicated
 from orchestrator.backups.restore import check_target, restore_source
-from orchestrator.backups.run import back_up
 from orchestrator.backups.sources import check_source
+from orchestrator.backups.upkeep_commands import expire, verify
 from orchestrator.batch import Batch, Ended, raise_failures
 from orchestrator.catalogue.records import PointAt
 from orchestrator.errors import CheckFailed, InvalidInput, TricenterError, UnknownName, Unreachable
@@ -26,49 +29,62 @@ from policies.values import format_size
 if TYPE_CHECKING:
     from orchestrator.app import App
 
-output_option = click.option(
-    "--output", type=click.Choice(["table", "json"]), default="table", show_default=True, help="输出格式 output format"
-)
-jobs_option = click.option(
-    "--jobs", type=click.IntRange(1, 16), default=2, show_default=True, help="同时处理的系统数 systems at a time"
-)
-dry_run_option = click.option("--dry-run", is_flag=True, help="只检查并说明，不做 check and say what would be done")
-
 
 @click.group()
 def backup() -> None:
-    """备份与恢复 back up, list and restore systems."""
+    """备份与恢复 back up, list and restore systems; verify and expire what is stored."""
+
+
+backup.add_command(verify)
+backup.add_command(expire)
 
 
 @backup.command("run")
 @click.argument("target", required=False)
+@due_option
 @jobs_option
 @dry_run_option
 @output_option
 @click.pass_obj
-def run_backups(app: App, target: str | None, jobs: int, dry_run: bool, output: str) -> None:
+def run_backups(app: App, target: str | None, due: bool, jobs: int, dry_run: bool, output: str) -> int | None:
     """备份全部系统，或一个委办局，或一个系统。
 
-    Back up every system, those of TENANT, or TENANT/SYSTEM, into one recovery point each.
+    Back up every system, those of TENANT, or TENANT/SYSTEM, into one recovery point each. With --due only those whose
+    backup is due; exit code 3 when some failed, 4 when an objective is missed all the same, 6 when nothing could be
+    reached.
     """
     refs = app.systems(target)
+    only = DueWork(app, "backup", refs) if due else None
+    refs = only.refs if only else refs
     if dry_run:
         _check_sources(app, refs, jobs, output)
-        return
+        return None
     with show.progress(app.progress_console, "备份 backup", refs) as bars:
 
         def work(ref: SystemRef) -> PointAt:
-            def report(source: str, progress: Any) -> None:
+            def report(what: str, done: float, total: float) -> None:
                 batch.go_on()
-                bars.move(ref, source, progress.done_bytes, progress.total_bytes)
+                bars.move(ref, what, done, total)
 
-            return app.runner.run("backup", str(ref), back_up, app, ref, report)
+            begun = partial(_began, only, ref)
+            landed: PointAt = app.runner.run("backup", {"system": str(ref)}, observer=report, on_run=begun)
+            return landed
 
         _ = app.runner  # once, before the threads
         batch = Batch(refs, work, jobs=jobs)
         ended = batch.run(bars.end)
-    show.backups(app.console, ended, output)
+    mine = only.without_running(ended) if only else ended
+    if mine or output == "json":
+        show.backups(app.console, mine, output)
+    if only:
+        return only.conclude(ended)
     raise_failures(ended)
+    return None
+
+
+def _began(only: DueWork | None, ref: SystemRef, run_id: str) -> None:
+    if only:
+        only.began(ref)
 
 
 def _check_sources(app: App, refs: list[SystemRef], jobs: int, output: str) -> None:
@@ -164,14 +180,18 @@ def restore(
 @click.argument("target", required=False)
 @click.option("--from", "source", default="same-city", show_default=True, help="来源中心 the centre to copy from")
 @click.option("--to", "destination", default="provincial", show_default=True, help="目标中心 the centre to copy to")
+@due_option
 @jobs_option
 @dry_run_option
 @output_option
 @click.pass_obj
 def replicate(
-    app: App, target: str | None, source: str, destination: str, jobs: int, dry_run: bool, output: str
-) -> None:
-    """逐字节校验地复制恢复点 copy recovery points to another centre, every byte hashed on the way."""
+    app: App, target: str | None, source: str, destination: str, due: bool, jobs: int, dry_run: bool, output: str
+) -> int | None:
+    """逐字节校验地复制恢复点 copy recovery points to another centre, every byte hashed on the way.
+
+    With --due only systems with a point that the other centre lacks; exit codes as those of backup run --due.
+    """
     app.vault(source)
     app.vault(destination)
     if source == destination:
@@ -179,20 +199,30 @@ def replicate(
     refs = [ref for ref in app.systems(target) if {source, destination} <= ref.copies.keys()]
     if not refs:
         raise InvalidInput(f"nothing here has copies at both {source} and {destination}", hint="look at the tiers")
+    only = DueWork(app, "replicate", refs, (source, destination)) if due else None
+    refs = only.refs if only else refs
     with show.progress(app.progress_console, "复制 replicate", refs) as bars:
 
         def work(ref: SystemRef) -> SystemReplicated:
-            def report(done: int, total: int) -> None:
+            def report(what: str, done: float, total: float) -> None:
                 batch.go_on()
-                bars.move(ref, destination, done, total)
+                bars.move(ref, what, done, total)
 
             if dry_run:
                 here, there = (app.bucket(each, ref.tenant.tenant) for each in (source, destination))
                 return SystemReplicated(copy_objects(here, there, ref.name, dry_run=True), ())
-            return app.runner.run("replicate", str(ref), replicate_system, app, ref, source, destination, report)
+            arguments = {"system": str(ref), "source": source, "target": destination}
+            begun = partial(_began, only, ref)
+            done: SystemReplicated = app.runner.run("replicate", arguments, observer=report, on_run=begun)
+            return done
 
         _ = app.runner
         batch: Batch[SystemRef, SystemReplicated] = Batch(refs, work, jobs=jobs)
         ended: list[Ended[SystemRef, SystemReplicated]] = batch.run(bars.end)
-    show.replications(app.console, ended, source, destination, output, dry_run=dry_run)
+    mine = only.without_running(ended) if only else ended
+    if mine or output == "json":
+        show.replications(app.console, mine, source, destination, output, dry_run=dry_run)
+    if only and not dry_run:
+        return only.conclude(ended)
     raise_failures(ended)
+    return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +12,6 @@ from orchestrator.engine.port import Run
 from orchestrator.vault.replicate import Replicated, replicate
 from policies.site import SystemRef
 
-#: Called with bytes done and bytes to do.
-Report = Callable[[int, int], None]
-
 
 @dataclass(frozen=True, slots=True)
 class SystemReplicated:
@@ -25,14 +21,16 @@ class SystemReplicated:
     landed: tuple[str, ...]
 
 
-def replicate_system(
-    run: Run, access: Access, ref: SystemRef, source: str, target: str, report: Report
-) -> SystemReplicated:
+def replicate_system(run: Run, access: Access, ref: SystemRef, source: str, target: str) -> SystemReplicated:
     """Copy what `target` does not hold yet of a system's repository at `source`. May be repeated; resumes.
 
     Raises CorruptObject when the source holds content that does not match its name: nothing is published then.
     Raises Busy while another replication writes to the same target, or the source is being rewritten.
     """
+
+    def report(done: int, total: int) -> None:
+        run.progress(target, done, total)
+
     tenant = ref.tenant.tenant
     source_bucket, target_bucket = access.bucket(source, tenant), access.bucket(target, tenant)
     with (

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
 from importlib.metadata import version
 
 from orchestrator.backups.access import Access, copy_centres, repository_lease
@@ -16,14 +14,11 @@ from orchestrator.catalogue.records import Point, PointAt
 from orchestrator.catalogue.store import Catalogue
 from orchestrator.engine.port import Run
 from orchestrator.errors import CheckFailed, Refused, Unreachable
-from orchestrator.vault.restic import Progress, Repository
+from orchestrator.vault.restic import Repository
 from policies.site import SystemRef
 
-#: Called with the source's name and how far it is.
-Report = Callable[[str, Progress], None]
 
-
-def back_up(run: Run, access: Access, ref: SystemRef, report: Report) -> PointAt:
+def back_up(run: Run, access: Access, ref: SystemRef) -> PointAt:
     """Make one recovery point of a system at its nearest centre and return it as that centre lists it.
 
     May be repeated at any time: content that is there already is not stored again. Raises Busy while the repository
@@ -35,13 +30,9 @@ def back_up(run: Run, access: Access, ref: SystemRef, report: Report) -> PointAt
         run.step("check-sources", _check_sources, access, ref)
         run.step("open-repository", open_repository, access, ref, centre)
         proofs = tuple(
-            back_up_source(run, access, ref, name, repository, _tags(run, name), partial(report, name))
-            for name in ref.system.sources
+            back_up_source(run, access, ref, name, repository, _tags(run, name)) for name in ref.system.sources
         )
-        document = _document(run, ref, proofs)
-        snapshot = run.step("publish-document", _publish, repository, ref, document)
-        point = _point(document, proofs, snapshot)
-        access.catalogue.add_point(point)
+        point = run.step("publish-document", _publish, run.id, repository, ref, proofs)
         return run.step("observe-landing", _landed, access, ref, centre, point)
 
 
@@ -94,10 +85,10 @@ def _tags(run: Run, source: str) -> tuple[str, str]:
     return f"point={run.id}", f"source={source}"
 
 
-def _document(run: Run, ref: SystemRef, proofs: tuple[SourceProof, ...]) -> PointDocument:
-    return PointDocument(
-        point=run.id,
-        run=run.id,
+def _publish(run_id: str, repository: Repository, ref: SystemRef, proofs: tuple[SourceProof, ...]) -> Point:
+    document = PointDocument(
+        point=run_id,
+        run=run_id,
         tenant=ref.tenant.tenant,
         system=ref.name,
         tier=ref.tier.tier,
@@ -106,13 +97,10 @@ def _document(run: Run, ref: SystemRef, proofs: tuple[SourceProof, ...]) -> Poin
         program=f"tricenter {version('tricenter')}",
         sources=proofs,
     )
-
-
-def _publish(repository: Repository, ref: SystemRef, document: PointDocument) -> str:
     tags = (f"point={document.point}", TAG)
     with repository.backup_stream(FILENAME, host=ref.tenant.tenant, tags=tags) as stream:
         stream.write(document.as_bytes())
-        return stream.commit().snapshot_id
+        return _point(document, proofs, stream.commit().snapshot_id)
 
 
 def _point(document: PointDocument, proofs: tuple[SourceProof, ...], snapshot: str) -> Point:
@@ -132,6 +120,7 @@ def _point(document: PointDocument, proofs: tuple[SourceProof, ...], snapshot: s
 
 
 def _landed(access: Access, ref: SystemRef, centre: str, point: Point) -> PointAt:
+    access.catalogue.add_point(point)
     for landed in observe_landings(access.catalogue, access.bucket(centre, ref.tenant.tenant), ref, centre):
         if landed.point.id == point.id:
             return landed

@@ -18,8 +18,9 @@ from rich.table import Table
 from orchestrator.backups.access import copy_centres
 from orchestrator.backups.replication import SystemReplicated
 from orchestrator.batch import Ended
+from orchestrator.catalogue.database import now
 from orchestrator.catalogue.records import PointAt, SourceCopy
-from orchestrator.catalogue.store import Catalogue, now
+from orchestrator.catalogue.store import Catalogue
 from policies.site import SystemRef
 from policies.values import format_duration, format_size
 
@@ -32,13 +33,13 @@ class Bars:
         self._tasks: dict[str, TaskID] = {}
         self._began = time.monotonic()
 
-    def move(self, ref: SystemRef, what: str, done: int, total: int) -> None:
-        name = str(ref)
+    def move(self, subject: object, what: str, done: float, total: float) -> None:
+        name = str(subject)
         if name not in self._tasks:
             self._tasks[name] = self._progress.add_task(name, total=None)
         self._progress.update(self._tasks[name], description=f"{name} [dim]{what}", completed=done, total=total or None)
 
-    def end(self, ended: Ended[SystemRef, Any]) -> None:
+    def end(self, ended: Ended[Any, Any]) -> None:
         name = str(ended.subject)
         if name in self._tasks:
             self._progress.remove_task(self._tasks.pop(name))
@@ -47,7 +48,7 @@ class Bars:
 
 
 @contextmanager
-def progress(console: Console, title: str, refs: Sequence[SystemRef]) -> Iterator[Bars]:
+def progress(console: Console, title: str, subjects: Sequence[object]) -> Iterator[Bars]:
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -55,7 +56,7 @@ def progress(console: Console, title: str, refs: Sequence[SystemRef]) -> Iterato
         DownloadColumn(binary_units=True),
         TimeElapsedColumn(),
     )
-    console.print(f"[bold]{title}[/]: {len(refs)} 个系统 systems")
+    console.print(f"[bold]{title}[/]: {len(subjects)} 个系统 systems")
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         yield Bars(console, title, bars)
 

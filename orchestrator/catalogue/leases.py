@@ -7,6 +7,7 @@ nothing any more.
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
@@ -18,12 +19,18 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
 
 from orchestrator.catalogue import tables as t
-from orchestrator.catalogue.store import Catalogue, now
-from orchestrator.errors import Busy
+from orchestrator.catalogue.database import clock, patient, serialise, writing
+from orchestrator.catalogue.store import Catalogue
+from orchestrator.errors import Busy, Unreachable
 from orchestrator.process import started_at
 
 LIFETIME = timedelta(seconds=60)
 RENEWALS_PER_LIFETIME = 4
+
+#: Names the lock under which leases are given: two that look at once would both find one free.
+LEASING = 0x7472_6963_0002
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -31,23 +38,34 @@ def hold(catalogue: Catalogue, name: str, holder: str, *, exclusive: bool) -> It
     """Hold the lease `name` for the block and yield its fencing number. Raises Busy, naming who holds it."""
     fence = _acquire(catalogue, name, holder, exclusive=exclusive)
     stop = threading.Event()
-    keeper = threading.Thread(target=_keep, args=(catalogue, name, holder, stop), daemon=True)
+    keeper = threading.Thread(target=_keep, args=(catalogue, name, holder, fence, stop), daemon=True)
     keeper.start()
     try:
         yield fence
     finally:
         stop.set()
         keeper.join()
-        with catalogue.engine.begin() as db:
-            db.execute(delete(t.lease_holders).where(_row(name, holder)))
+        try:
+            _release(catalogue, name, holder, fence)
+        except Unreachable as error:
+            log.warning("the lease %s stays until it expires: %s", name, error)
 
 
+@patient
+def _release(catalogue: Catalogue, name: str, holder: str, fence: int) -> None:
+    with writing(catalogue.engine) as db:
+        db.execute(delete(t.lease_holders).where(_row(name, holder, fence)))
+
+
+@patient
 def _acquire(catalogue: Catalogue, name: str, holder: str, *, exclusive: bool) -> int:
-    moment = now()
-    with catalogue.engine.begin() as db:
+    with writing(catalogue.engine) as db:
+        serialise(db, LEASING)
+        moment = clock(db)
         for other in db.execute(select(t.lease_holders).where(t.lease_holders.c.name == name)).all():
-            if not _is_alive(other, moment):
-                db.execute(delete(t.lease_holders).where(_row(name, other.holder)))
+            # A run that was taken over by another worker comes for what its former execution holds.
+            if other.holder == holder or not _is_alive(other, moment):
+                db.execute(delete(t.lease_holders).where(_row(name, other.holder, other.fence)))
             elif exclusive or other.exclusive:
                 raise Busy(
                     f"{name} is in use by run {other.holder} (pid {other.pid} on {other.host})",
@@ -84,11 +102,16 @@ def _is_alive(other: Row[Any], moment: datetime) -> bool:
     return bool(other.expires_at > moment)
 
 
-def _keep(catalogue: Catalogue, name: str, holder: str, stop: threading.Event) -> None:
+def _keep(catalogue: Catalogue, name: str, holder: str, fence: int, stop: threading.Event) -> None:
     while not stop.wait(LIFETIME.total_seconds() / RENEWALS_PER_LIFETIME):
-        with catalogue.engine.begin() as db:
-            db.execute(update(t.lease_holders).where(_row(name, holder)).values(expires_at=now() + LIFETIME))
+        try:
+            with writing(catalogue.engine) as db:
+                mine = update(t.lease_holders).where(_row(name, holder, fence))
+                db.execute(mine.values(expires_at=clock(db) + LIFETIME))
+        except Unreachable as error:
+            log.warning("the lease %s was not renewed: %s", name, error)
 
 
-def _row(name: str, holder: str) -> ColumnElement[bool]:
-    return (t.lease_holders.c.name == name) & (t.lease_holders.c.holder == holder)
+def _row(name: str, holder: str, fence: int) -> ColumnElement[bool]:
+    holders = t.lease_holders.c
+    return (holders.name == name) & (holders.holder == holder) & (holders.fence == fence)

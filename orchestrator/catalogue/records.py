@@ -10,10 +10,24 @@ from typing import Any
 
 
 class RunState(StrEnum):
+    """Where a run is: queued, running, waiting, and then one of four ends."""
+
+    QUEUED = "queued"
     RUNNING = "running"
+    WAITING = "waiting"
     DONE = "done"
     FAILED = "failed"
+    ABORTED = "aborted"
     INTERRUPTED = "interrupted"
+
+    @property
+    def ended(self) -> bool:
+        return self not in OPEN
+
+
+#: The states of a run that has not ended, and of one that a worker has in its hands.
+HELD = (RunState.RUNNING, RunState.WAITING)
+OPEN = (RunState.QUEUED, *HELD)
 
 
 class Outcome(StrEnum):
@@ -24,26 +38,85 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Order:
+    """What is asked for: a flow about a subject, the slots that it takes, and when it should come to its turn."""
+
+    flow: str
+    subject: str
+    arguments: Mapping[str, str]
+    slots: tuple[str, ...]
+    priority: int = 0
+    deadline: datetime | None = None
+    not_before: datetime | None = None
+    reason: str = ""
+    requested_by: str = ""
+    retry_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RunRow:
+    """One execution of a flow about a subject, from the moment it is asked for.
+
+    Priority 0 goes first. The generation counts the claims (0: never claimed), and names which of them a worker's
+    write belongs to. `started_at` is the first claim. `worker` is who has the run, or had it last when it has ended.
+    """
+
     id: str
     flow: str
     subject: str
+    arguments: Mapping[str, str]
+    slots: tuple[str, ...]
     state: RunState
-    started_at: datetime
+    priority: int
+    deadline: datetime | None
+    not_before: datetime | None
+    reason: str
+    requested_by: str
+    queued_at: datetime
+    started_at: datetime | None
     ended_at: datetime | None
+    generation: int
+    worker: str | None
+    abort_requested_at: datetime | None
+    abort_requested_by: str | None
+    waiting_for: str | None
+    pinned_host: str | None
+    pinned_step: int | None
+    progress: Any | None
+    result: Any | None
     error_type: str | None
     error: str | None
+    hint: str | None
+    exit_code: int | None
+    retry_of: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRow:
+    """A process that claims runs: a `server`, a `worker`, or the `one-shot` of a command. `jobs`: runs at once."""
+
+    id: str
+    kind: str
     host: str
     pid: int
     pid_started: int
+    version: str
+    jobs: int
+    started_at: datetime
+    beat_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptRow:
-    """One attempt at one step. `seconds` is None while it runs, or when its process died."""
+    """One attempt at one step, in one generation of its run.
+
+    `seconds` is None while it runs. Of an interrupted one they reach to when its end was established, which is later
+    than when it happened.
+    """
 
     id: int
     run_id: str
+    generation: int
     step: str
     started_at: datetime
     ended_at: datetime | None
@@ -55,6 +128,18 @@ class AttemptRow:
     @property
     def seconds(self) -> float | None:
         return (self.ended_at - self.started_at).total_seconds() if self.ended_at else None
+
+
+@dataclass(frozen=True, slots=True)
+class Cleanup:
+    """Something that a run must still take away: with a host only there, with `on_failure` only if it fails."""
+
+    id: int
+    run_id: str
+    action: str
+    arguments: Mapping[str, Any]
+    host: str | None
+    on_failure: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +231,7 @@ class DrillRow:
 class TenantCentre:
     tenant: str
     centre: str
-    applied_at: datetime
+    applied_at: datetime | None
+    looked_at: datetime
     writes: int
     pending: int

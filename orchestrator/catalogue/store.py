@@ -6,90 +6,56 @@ from a centre's own listing.
 
 from __future__ import annotations
 
-import logging
-import sqlite3
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, create_engine, event, insert, select, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import insert, select, update
 
 from orchestrator.catalogue import tables as t
+from orchestrator.catalogue.database import looking, now, open_engine, patient, writing
+from orchestrator.catalogue.migrating import prepare
+from orchestrator.catalogue.queue import QUEUE_ORDER
 from orchestrator.catalogue.records import (
+    OPEN,
     AttemptRow,
     DrillRow,
-    Outcome,
     Point,
     PointAt,
     RunRow,
     RunState,
-    SourceCopy,
     TenantCentre,
+    WorkerRow,
 )
-from orchestrator.errors import InvalidInput, Unreachable
-
-BUSY_SECONDS = 30
-
-log = logging.getLogger(__name__)
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
-def open_engine(url: str) -> Engine:
-    """Return an engine; on SQLite with write-ahead log, foreign keys and writers that wait for each other."""
-    if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True)
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
-
-    @event.listens_for(engine, "connect")
-    def prepare(connection: sqlite3.Connection, _: object) -> None:
-        connection.isolation_level = None  # transactions begin where we say, in the handler below
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        # A transaction that reads first and then writes must not find that another writer was faster.
-        connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN IMMEDIATE"))
-
-    return engine
+from orchestrator.catalogue.rows import as_attempt, as_point, as_run, as_worker
+from orchestrator.errors import UnknownName
 
 
 class Catalogue:
-    """The catalogue on one database. Safe to use from several threads and processes."""
+    """The catalogue on one database. Safe to use from several threads and processes.
+
+    Every method raises Unreachable when the database does not answer.
+    """
 
     def __init__(self, url: str) -> None:
+        """Open the catalogue; an empty database gets its tables.
+
+        Raises Unreachable, and InvalidInput for a URL that cannot be read or tables of another version.
+        """
         self.url = url
-        if url.startswith("sqlite:///"):
-            Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        self.engine = open_engine(url)
         try:
-            self.engine = open_engine(url)
-            self._reading = self.engine.execution_options(begin="BEGIN DEFERRED")  # looks do not queue with writers
-            with self.engine.begin() as db:
-                t.metadata.create_all(db)
-                version = db.execute(select(t.schema.c.version)).scalar()
-                if version is None:
-                    db.execute(insert(t.schema).values(version=t.SCHEMA_VERSION))
-        except SQLAlchemyError as error:
-            raise Unreachable(
-                f"the catalogue cannot be opened: {type(error).__name__}: {getattr(error, 'orig', error)}",
-                hint="look at TRICENTER_DATABASE_URL and at the state folder's permissions and free space",
-            ) from error
-        if version is not None and version > t.SCHEMA_VERSION:
-            raise InvalidInput(
-                f"the catalogue has schema {version}; this program knows {t.SCHEMA_VERSION}",
-                hint="use the program version that wrote it, or a newer one",
-            )
+            prepare(self.engine)
+        except BaseException:
+            self.engine.dispose()
+            raise
 
     # --- systems and tenants
 
+    @patient
     def register_systems(self, systems: Iterable[tuple[str, str]]) -> None:
         """Remember since when each (tenant, system) is known. May be repeated."""
-        with self.engine.begin() as db:
+        with writing(self.engine) as db:
             known = {(row.tenant, row.system) for row in db.execute(select(t.systems))}
             fresh = [
                 {"tenant": tenant, "system": system, "created_at": now()}
@@ -100,113 +66,90 @@ class Catalogue:
                 db.execute(insert(t.systems), fresh)
 
     def system_created(self) -> dict[tuple[str, str], datetime]:
-        with self._reading.connect() as db:
+        with looking(self.engine) as db:
             return {(row.tenant, row.system): row.created_at for row in db.execute(select(t.systems))}
 
     def record_tenant(self, tenant: str, centre: str, *, writes: int, pending: int) -> None:
         """Remember how an apply of a tenant at a centre ended: writes made, actions still pending."""
+        moment = now()
+        values = {"applied_at": moment, "looked_at": moment, "writes": writes, "pending": pending}
+        self._set_tenant(tenant, centre, values, values)
+
+    def record_look(self, tenant: str, centre: str, *, pending: int) -> None:
+        """Remember how many actions a tenant at a centre wants, when it was looked at and nothing was changed."""
+        values = {"looked_at": now(), "pending": pending}
+        self._set_tenant(tenant, centre, values, {**values, "writes": 0})
+
+    @patient
+    def _set_tenant(self, tenant: str, centre: str, known: Mapping[str, Any], fresh: Mapping[str, Any]) -> None:
         key = (t.tenant_centres.c.tenant == tenant) & (t.tenant_centres.c.centre == centre)
-        values = {"applied_at": now(), "writes": writes, "pending": pending}
-        with self.engine.begin() as db:
-            if not db.execute(update(t.tenant_centres).where(key).values(**values)).rowcount:
-                db.execute(insert(t.tenant_centres).values(tenant=tenant, centre=centre, **values))
+        with writing(self.engine) as db:
+            if not db.execute(update(t.tenant_centres).where(key).values(**known)).rowcount:
+                db.execute(insert(t.tenant_centres).values(tenant=tenant, centre=centre, **fresh))
 
     def tenant_centres(self) -> list[TenantCentre]:
-        with self._reading.connect() as db:
+        with looking(self.engine) as db:
             return [TenantCentre(*row) for row in db.execute(select(t.tenant_centres))]
 
-    # --- runs, attempts, cleanups
+    # --- runs, attempts, workers: written by the ledger
 
-    def start_run(self, run: RunRow) -> None:
-        with self.engine.begin() as db:
-            db.execute(insert(t.runs).values({c.name: getattr(run, c.name) for c in t.runs.c}))
+    def runs(
+        self,
+        *,
+        state: RunState | None = None,
+        states: Collection[RunState] | None = None,
+        flow: str | None = None,
+        subject: str | None = None,
+        limit: int = 1000,
+    ) -> list[RunRow]:
+        """Return runs, the one asked for last first."""
+        query = select(t.runs).order_by(t.runs.c.queued_at.desc(), t.runs.c.id.desc()).limit(limit)
+        for column, value in ((t.runs.c.state, state), (t.runs.c.flow, flow), (t.runs.c.subject, subject)):
+            if value:
+                query = query.where(column == value)
+        if states is not None:
+            query = query.where(t.runs.c.state.in_(states))
+        with looking(self.engine) as db:
+            return [as_run(row) for row in db.execute(query).mappings()]
 
-    def end_run(self, run_id: str, state: RunState, error: BaseException | None = None) -> None:
-        with self.engine.begin() as db:
-            db.execute(
-                update(t.runs).where(t.runs.c.id == run_id).values(state=state, ended_at=now(), **_error_columns(error))
-            )
-            if state is RunState.INTERRUPTED:
-                db.execute(
-                    update(t.attempts)
-                    .where((t.attempts.c.run_id == run_id) & (t.attempts.c.outcome == Outcome.STARTED))
-                    .values(outcome=Outcome.INTERRUPTED)
-                )
+    def open_runs(self) -> list[RunRow]:
+        """Return the runs that have not ended, in the order in which they come to their turn."""
+        query = select(t.runs).where(t.runs.c.state.in_(OPEN)).order_by(*QUEUE_ORDER)
+        with looking(self.engine) as db:
+            return [as_run(row) for row in db.execute(query).mappings()]
 
-    def claim_run(self, dead: RunRow, *, pid: int, pid_started: int) -> bool:
-        """Take over the clean-up of a dead run. True for exactly one of several claimants."""
-        same = (
-            (t.runs.c.id == dead.id)
-            & (t.runs.c.state == RunState.RUNNING)
-            & (t.runs.c.pid == dead.pid)
-            & (t.runs.c.pid_started == dead.pid_started)
-        )
-        with self.engine.begin() as db:
-            claimed = db.execute(update(t.runs).where(same).values(pid=pid, pid_started=pid_started))
-            return claimed.rowcount == 1
-
-    def runs(self, *, state: RunState | None = None, flow: str | None = None, limit: int = 1000) -> list[RunRow]:
-        """Return runs, newest first."""
-        query = select(t.runs).order_by(t.runs.c.started_at.desc()).limit(limit)
-        if state:
-            query = query.where(t.runs.c.state == state)
-        if flow:
-            query = query.where(t.runs.c.flow == flow)
-        with self._reading.connect() as db:
-            return [_run(row._mapping) for row in db.execute(query)]
-
-    def start_attempt(self, run_id: str, step: str) -> int:
-        with self.engine.begin() as db:
-            made = db.execute(
-                insert(t.attempts).values(run_id=run_id, step=step, started_at=now(), outcome=Outcome.STARTED)
-            )
-            key = made.inserted_primary_key
-            assert key is not None
-            return int(key[0])
-
-    def end_attempt(
-        self, attempt: int, outcome: Outcome, *, detail: Any = None, error: BaseException | None = None
-    ) -> None:
-        with self.engine.begin() as db:
-            db.execute(
-                update(t.attempts)
-                .where(t.attempts.c.id == attempt)
-                .values(ended_at=now(), outcome=outcome, detail=detail, **_error_columns(error))
-            )
+    def run(self, run_id: str) -> RunRow:
+        """Return one run. Raises UnknownName, which names one that looks like it."""
+        with looking(self.engine) as db:
+            row = db.execute(select(t.runs).where(t.runs.c.id == run_id)).mappings().one_or_none()
+            if row is None:
+                newest = select(t.runs.c.id).order_by(t.runs.c.queued_at.desc()).limit(5)
+                raise UnknownName("run", run_id, db.execute(newest).scalars())
+            return as_run(row)
 
     def attempts(self, run_id: str) -> list[AttemptRow]:
         """Return the evidence of a run in the order in which the attempts started."""
         query = select(t.attempts).where(t.attempts.c.run_id == run_id).order_by(t.attempts.c.id)
-        with self._reading.connect() as db:
-            return [AttemptRow(**{**row._mapping, "outcome": Outcome(row.outcome)}) for row in db.execute(query)]
+        with looking(self.engine) as db:
+            return [as_attempt(row) for row in db.execute(query).mappings()]
 
-    def add_cleanup(self, run_id: str, action: str, arguments: Mapping[str, Any]) -> None:
-        with self.engine.begin() as db:
-            db.execute(insert(t.cleanups).values(run_id=run_id, action=action, arguments=dict(arguments)))
-
-    def open_cleanups(self, run_id: str) -> list[tuple[int, str, dict[str, Any]]]:
-        """Return what the run must still take away, the last made first."""
-        query = (
-            select(t.cleanups)
-            .where((t.cleanups.c.run_id == run_id) & t.cleanups.c.done_at.is_(None))
-            .order_by(t.cleanups.c.id.desc())
-        )
-        with self._reading.connect() as db:
-            return [(row.id, row.action, row.arguments) for row in db.execute(query)]
-
-    def close_cleanup(self, cleanup: int) -> None:
-        with self.engine.begin() as db:
-            db.execute(update(t.cleanups).where(t.cleanups.c.id == cleanup).values(done_at=now()))
+    def workers(self) -> list[WorkerRow]:
+        """Return who claims runs now, the oldest first; one that died may still be among them for a while."""
+        with looking(self.engine) as db:
+            query = select(t.workers).order_by(t.workers.c.started_at, t.workers.c.id)
+            return [as_worker(row) for row in db.execute(query).mappings()]
 
     # --- recovery points
 
+    @patient
     def add_point(self, point: Point) -> None:
         """Record a recovery point. Recording it again changes nothing."""
         values = {c.name: getattr(point, c.name) for c in t.points.c if c.name != "sources"}
-        with self.engine.begin() as db:
+        with writing(self.engine) as db:
             if db.execute(select(t.points.c.id).where(t.points.c.id == point.id)).scalar() is None:
                 db.execute(insert(t.points).values(**values, sources=[each.as_json() for each in point.sources]))
 
+    @patient
     def points(self, tenant: str | None = None, system: str | None = None) -> list[Point]:
         """Return recovery points, the newest data first."""
         query = select(t.points).order_by(t.points.c.data_time.desc())
@@ -214,15 +157,16 @@ class Catalogue:
             query = query.where(t.points.c.tenant == tenant)
         if system:
             query = query.where(t.points.c.system == system)
-        with self._reading.connect() as db:
-            return [_point(row._mapping) for row in db.execute(query)]
+        with looking(self.engine) as db:
+            return [as_point(row._mapping) for row in db.execute(query)]
 
+    @patient
     def set_landings(self, centre: str, tenant: str, system: str, landed: Mapping[str, datetime]) -> None:
         """Make the landings of a system at a centre those of its listing: point id -> when it was complete there.
 
         A point that is no longer listed loses its landing: it cannot be recovered from there.
         """
-        with self.engine.begin() as db:
+        with writing(self.engine) as db:
             ids = select(t.points.c.id).where((t.points.c.tenant == tenant) & (t.points.c.system == system))
             here = (t.landings.c.centre == centre) & t.landings.c.point_id.in_(ids)
             known = set(db.execute(select(t.landings.c.point_id).where(here)).scalars())
@@ -236,6 +180,7 @@ class Catalogue:
             if fresh:
                 db.execute(insert(t.landings), fresh)
 
+    @patient
     def points_at(
         self, centre: str | None = None, tenant: str | None = None, system: str | None = None
     ) -> list[PointAt]:
@@ -252,23 +197,27 @@ class Catalogue:
         ):
             if value:
                 query = query.where(column == value)
-        with self._reading.connect() as db:
+        with looking(self.engine) as db:
             return [
-                PointAt(_point(row._mapping), row.centre, row.landed_at, row.proved_at) for row in db.execute(query)
+                PointAt(as_point(row._mapping), row.centre, row.landed_at, row.proved_at) for row in db.execute(query)
             ]
 
+    @patient
     def mark_proved(self, point_id: str, centre: str) -> None:
         """Remember that a restore test has proved this point at this centre."""
         key = (t.landings.c.point_id == point_id) & (t.landings.c.centre == centre)
-        with self.engine.begin() as db:
+        with writing(self.engine) as db:
             db.execute(update(t.landings).where(key).values(proved_at=now()))
 
     # --- drills
 
+    @patient
     def add_drill(self, drill: DrillRow) -> None:
-        with self.engine.begin() as db:
-            values = {c.name: getattr(drill, c.name) for c in t.drills.c}
-            db.execute(insert(t.drills).values(**{**values, "stages": dict(drill.stages)}))
+        """Record a drill that ended. Recording it again changes nothing."""
+        with writing(self.engine) as db:
+            if db.execute(select(t.drills.c.id).where(t.drills.c.id == drill.id)).scalar() is None:
+                values = {c.name: getattr(drill, c.name) for c in t.drills.c}
+                db.execute(insert(t.drills).values(**{**values, "stages": dict(drill.stages)}))
 
     def drills(self, tenant: str | None = None, system: str | None = None, centre: str | None = None) -> list[DrillRow]:
         """Return drills that ended, newest first."""
@@ -280,20 +229,5 @@ class Catalogue:
         ):
             if value:
                 query = query.where(column == value)
-        with self._reading.connect() as db:
+        with looking(self.engine) as db:
             return [DrillRow(**row._mapping) for row in db.execute(query)]
-
-
-def _run(row: RowMapping) -> RunRow:
-    return RunRow(**{**dict(row), "state": RunState(row["state"])})
-
-
-def _point(row: RowMapping) -> Point:
-    values = {c.name: row[c.name] for c in t.points.c}
-    return Point(**{**values, "sources": tuple(SourceCopy.from_json(each) for each in values["sources"])})
-
-
-def _error_columns(error: BaseException | None) -> dict[str, str | None]:
-    if error is None:
-        return {"error_type": None, "error": None}
-    return {"error_type": type(error).__name__, "error": str(error)}

@@ -1,4 +1,4 @@
-"""The tables of the catalogue. SQLite by default; any database that SQLAlchemy and an advisory clock can serve."""
+"""The tables of the catalogue, on SQLite or PostgreSQL. Whoever changes one adds a step to `migrations/versions`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Dialect,
@@ -22,8 +23,8 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-#: Raised whenever a table changes. A catalogue written by a newer program is refused.
-SCHEMA_VERSION = 1
+#: Raised whenever a table changes: the number of the newest step of `migrations/versions`.
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
@@ -57,21 +58,85 @@ systems = Table(
     Column("created_at", UtcTime, nullable=False),
 )
 
+#: A run is a row from the moment it is asked for. `slots` are what it takes of its centres, vaults and tenants.
 runs = Table(
     "runs",
     metadata,
     Column("id", String(40), primary_key=True),
     Column("flow", String(40), nullable=False),
     Column("subject", String(120), nullable=False),
+    Column("arguments", JSON, nullable=False),
+    Column("slots", JSON, nullable=False),
     Column("state", String(16), nullable=False),
-    Column("started_at", UtcTime, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("deadline", UtcTime),
+    Column("not_before", UtcTime),
+    Column("reason", Text, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("queued_at", UtcTime, nullable=False),
+    Column("started_at", UtcTime),
     Column("ended_at", UtcTime),
+    Column("generation", Integer, nullable=False),
+    Column("worker", String(80)),
+    Column("abort_requested_at", UtcTime),
+    Column("abort_requested_by", Text),
+    Column("waiting_for", Text),
+    Column("pinned_host", String(120)),
+    Column("pinned_step", Integer),
+    Column("progress", JSON(none_as_null=True)),
+    Column("result", JSON(none_as_null=True)),
     Column("error_type", String(60)),
     Column("error", Text),
+    Column("hint", Text),
+    Column("exit_code", Integer),
+    Column("retry_of", String(40)),
+    Index("runs_by_flow", "flow", "state", "ended_at"),
+    Index("runs_by_state", "state"),
+    Index("runs_by_queue", "queued_at"),
+)
+# Whoever asks twice finds the first: of one flow about one subject, one run at most has not ended.
+_open = runs.c.ended_at.is_(None)
+Index("runs_open", runs.c.flow, runs.c.subject, unique=True, sqlite_where=_open, postgresql_where=_open)
+
+#: Who claims runs now. A run in the hands of a worker has that worker's row here: both go in one transaction.
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", String(80), primary_key=True),
+    Column("kind", String(16), nullable=False),
     Column("host", String(120), nullable=False),
     Column("pid", Integer, nullable=False),
     Column("pid_started", BigInteger, nullable=False),
-    Index("runs_by_state", "state"),
+    Column("version", String(40), nullable=False),
+    Column("jobs", Integer, nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    Column("beat_at", UtcTime, nullable=False),
+)
+
+#: What each claim takes of the limits: held until it is released, and counted by the minute from `claimed_at`.
+run_slots = Table(
+    "run_slots",
+    metadata,
+    Column("run_id", String(40), ForeignKey("runs.id"), primary_key=True),
+    Column("generation", Integer, primary_key=True),
+    Column("slot", String(120), primary_key=True),
+    Column("claimed_at", UtcTime, nullable=False),
+    Column("released_at", UtcTime),
+    Index("run_slots_by_time", "claimed_at"),
+)
+_held = run_slots.c.released_at.is_(None)
+Index("run_slots_held", run_slots.c.slot, sqlite_where=_held, postgresql_where=_held)
+
+#: What a run waits for, since when, and the message that it was sent, maybe before it waited. Each topic once a run.
+waits = Table(
+    "waits",
+    metadata,
+    Column("run_id", String(40), ForeignKey("runs.id"), primary_key=True),
+    Column("topic", String(120), primary_key=True),
+    Column("began_at", UtcTime),
+    Column("message", JSON(none_as_null=True)),
+    Column("sent_at", UtcTime),
+    Column("sent_by", Text),
 )
 
 #: The evidence: a row when an attempt at a step starts, closed when it ends. Measured times come from here only.
@@ -80,6 +145,7 @@ attempts = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("run_id", String(40), ForeignKey("runs.id"), nullable=False),
+    Column("generation", Integer, nullable=False),
     Column("step", String(120), nullable=False),
     Column("started_at", UtcTime, nullable=False),
     Column("ended_at", UtcTime),
@@ -88,9 +154,11 @@ attempts = Table(
     Column("error", Text),
     Column("detail", JSON),
     Index("attempts_by_run", "run_id"),
+    Index("attempts_by_outcome", "outcome", "error_type"),
 )
 
 #: What a run must take away again, written down before it is made, so that a killed run leaves nothing behind.
+#: With a host, only that machine can do it; `on_failure` is not done when the run was done to its end.
 cleanups = Table(
     "cleanups",
     metadata,
@@ -98,9 +166,13 @@ cleanups = Table(
     Column("run_id", String(40), ForeignKey("runs.id"), nullable=False),
     Column("action", String(40), nullable=False),
     Column("arguments", JSON, nullable=False),
+    Column("host", String(120)),
+    Column("on_failure", Boolean, nullable=False),
     Column("done_at", UtcTime),
     Index("cleanups_by_run", "run_id"),
 )
+_undone = cleanups.c.done_at.is_(None)
+Index("cleanups_open", cleanups.c.run_id, sqlite_where=_undone, postgresql_where=_undone)
 
 points = Table(
     "points",
@@ -159,7 +231,8 @@ tenant_centres = Table(
     metadata,
     Column("tenant", String(40), primary_key=True),
     Column("centre", String(20), primary_key=True),
-    Column("applied_at", UtcTime, nullable=False),
+    Column("applied_at", UtcTime),
+    Column("looked_at", UtcTime, nullable=False),
     Column("writes", Integer, nullable=False),
     Column("pending", Integer, nullable=False),
 )
@@ -183,4 +256,62 @@ lease_fences = Table(
     metadata,
     Column("name", String(160), primary_key=True),
     Column("fence", Integer, nullable=False),
+)
+
+#: What is remembered of the rolling read of a system's repository at a centre: a row per slice of the hash space.
+read_slices = Table(
+    "read_slices",
+    metadata,
+    Column("tenant", String(40), primary_key=True),
+    Column("system", String(40), primary_key=True),
+    Column("centre", String(20), primary_key=True),
+    Column("prefix", String(4), primary_key=True),
+    Column("objects", Integer, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("oldest", UtcTime, nullable=False),
+    Column("read_at", UtcTime),
+)
+
+#: The last verification of each depth that came to its end, whatever it found.
+verifications = Table(
+    "verifications",
+    metadata,
+    Column("tenant", String(40), primary_key=True),
+    Column("system", String(40), primary_key=True),
+    Column("centre", String(20), primary_key=True),
+    Column("depth", String(16), primary_key=True),
+    Column("began_at", UtcTime, nullable=False),
+    Column("ended_at", UtcTime, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+)
+
+#: What verification found wrong: open until a later look finds it good again.
+findings = Table(
+    "findings",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("tenant", String(40), nullable=False),
+    Column("system", String(40), nullable=False),
+    Column("centre", String(20), nullable=False),
+    Column("key", String(200), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("found_at", UtcTime, nullable=False),
+    Column("healed_at", UtcTime),
+)
+_unhealed = findings.c.healed_at.is_(None)
+_of_finding = (findings.c.tenant, findings.c.system, findings.c.centre, findings.c.key)
+Index("findings_open", *_of_finding, unique=True, sqlite_where=_unhealed, postgresql_where=_unhealed)
+
+#: The retention of a system at a centre: when it last ran, when it last forgot anything, when it was last pruned.
+expiries = Table(
+    "expiries",
+    metadata,
+    Column("tenant", String(40), primary_key=True),
+    Column("system", String(40), primary_key=True),
+    Column("centre", String(20), primary_key=True),
+    Column("ran_at", UtcTime),
+    Column("forgot_at", UtcTime),
+    Column("pruned_at", UtcTime),
+    Column("points", Integer, nullable=False),
 )

@@ -1,135 +1,164 @@
-"""The in-process engine: runs a flow where it is called, and leaves the same evidence as a durable one would."""
+"""The in-process engine of one-shot commands: runs a flow where it is called, under the same limits, with the same
+evidence. Killed, its run is cleared up by whoever comes next, and is not resumed: who ran the command runs it again.
+"""
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
-import secrets
 import socket
-from collections.abc import Callable
-from dataclasses import asdict, is_dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
 
-from orchestrator.catalogue.records import Outcome, RunRow, RunState
-from orchestrator.catalogue.store import Catalogue
-from orchestrator.engine.port import Actions, Flow
-from orchestrator.errors import Interrupted
-from orchestrator.process import started_at
+from orchestrator.catalogue.ledger import Claim, Ledger
+from orchestrator.catalogue.records import Order, RunRow
+from orchestrator.engine.execution import Execution, NoJournal, clean_up, conduct, do_cleanups, worker_id
+from orchestrator.engine.heart import Heart, silent_seconds
+from orchestrator.engine.port import Actions, FlowSpec
+from orchestrator.errors import Aborted, InvalidInput, UnknownName, Unreachable
+from orchestrator.process import Leash
+from policies.limits import Limits
 
-P = ParamSpec("P")
-T = TypeVar("T")
+CLAIM_POLL_SECONDS = 0.25
+
+#: Called with what is being done, how much of it is done, and how much there is.
+Observer = Callable[[str, float, float], None]
 
 log = logging.getLogger(__name__)
 
 
-def new_run_id() -> str:
-    """Return an identifier that sorts by time and is unique: 20261123T101500Z-3f9a1c."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-
-
-class InProcessRun:
-    """A run of this process. Satisfies `orchestrator.engine.port.Run`."""
-
-    def __init__(self, run_id: str, catalogue: Catalogue) -> None:
-        self._id, self._catalogue = run_id, catalogue
-
-    @property
-    def id(self) -> str:
-        return self._id
-
-    def step(self, name: str, act: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        attempt = self._catalogue.start_attempt(self._id, name)
-        try:
-            result = act(*args, **kwargs)
-        except (KeyboardInterrupt, Interrupted) as error:
-            self._catalogue.end_attempt(attempt, Outcome.INTERRUPTED, error=error)
-            raise
-        except Exception as error:
-            self._catalogue.end_attempt(attempt, Outcome.FAILED, error=error)
-            raise
-        self._catalogue.end_attempt(attempt, Outcome.PASSED, detail=as_evidence(result))
-        return result
-
-    def cleanup(self, action: str, **arguments: str) -> None:
-        self._catalogue.add_cleanup(self._id, action, arguments)
-
-
 class Runner:
-    """Runs flows, and clears up after runs whose process died."""
+    """Runs flows in this process, and clears up after processes that died. Several threads may use one."""
 
-    def __init__(self, catalogue: Catalogue, actions: Actions) -> None:
-        self._catalogue, self._actions = catalogue, actions
+    def __init__(
+        self, program: Any, ledger: Ledger, flows: Mapping[str, FlowSpec], actions: Actions, limits: Limits
+    ) -> None:
+        self._program, self._ledger, self._flows, self._actions = program, ledger, flows, actions
+        self._limits = limits
+        self._heart: Heart | None = None
+        self._lock = threading.Lock()
 
-    def run(self, name: str, subject: str, flow: Flow[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a flow to its end and return its result; its errors are recorded and raised."""
-        run = InProcessRun(new_run_id(), self._catalogue)
-        self._catalogue.start_run(_row(run.id, name, subject))
+    def run(
+        self,
+        flow: str | FlowSpec,
+        arguments: Mapping[str, str],
+        /,
+        *,
+        observer: Observer | None = None,
+        reason: str = "",
+        deadline: datetime | None = None,
+        on_run: Callable[[str], None] = lambda _: None,
+        wrap: Callable[[Execution], Any] | None = None,
+    ) -> Any:
+        """Run a flow to its end and return its result; its errors are recorded and raised.
+
+        Waits while the limits do not allow it. `on_run` is told the run's id when it begins; `wrap` may put
+        something around the run that the flow sees. Raises Busy when the same is being done already.
+        """
+        spec = find_flow(self._flows, flow) if isinstance(flow, str) else flow
+        order = make_order(self._program, spec, arguments, reason=reason, deadline=deadline)
+        heart = self._beating()
+        row = self._ledger.submit(order)
+        claim = self._claim(row, heart, observer)
+        execution = Execution(self._ledger, claim, NoJournal(), self._limits, leash=Leash(), observer=observer)
+        heart.executions[row.id] = execution
+        on_run(row.id)
         try:
-            result = flow(run, *args, **kwargs)
-        except (KeyboardInterrupt, Interrupted) as error:
-            self._end(run.id, RunState.INTERRUPTED, error)
-            raise
-        except Exception as error:
-            self._end(run.id, RunState.FAILED, error)
-            raise
-        self._end(run.id, RunState.DONE, None)
-        return result
+            return conduct(execution, spec, self._program, self._actions, wrap=wrap)
+        finally:
+            del heart.executions[row.id]
 
     def recover(self) -> list[RunRow]:
-        """Clear up after runs of this host whose process is dead; return them. May be repeated, and run at once."""
-        recovered = []
-        for row in self._catalogue.runs(state=RunState.RUNNING):
-            if row.host != socket.gethostname() or started_at(row.pid) == row.pid_started:
-                continue
-            mine = started_at(os.getpid()) or 0
-            if self._catalogue.claim_run(row, pid=os.getpid(), pid_started=mine):
-                self._end(row.id, RunState.INTERRUPTED, None)
-                recovered.append(row)
-        return recovered
+        """Clear up after processes of this host that died; return their runs. May be repeated, and run at once."""
+        ended = self._ledger.reap(socket.gethostname(), silent_seconds(self._ledger.url))
+        for row in ended:
+            clean_up(self._ledger, self._actions, row.id, failed=True)
+        do_cleanups(self._ledger, self._actions, self._ledger.orphaned_cleanups(socket.gethostname()))
+        return ended
 
-    def _end(self, run_id: str, state: RunState, error: BaseException | None) -> None:
-        for cleanup, action, arguments in self._catalogue.open_cleanups(run_id):
-            try:
-                self._actions[action](**arguments)
-            except Exception as failure:
-                # Left open in the catalogue: a thing that cannot be taken away now must not hide how the run ended.
-                log.warning("clean-up %s of run %s failed: %s", action, run_id, failure)
-                log.debug("its traceback", exc_info=True)
-            else:
-                self._catalogue.close_cleanup(cleanup)
-        self._catalogue.end_run(run_id, state, error)
+    def _claim(self, row: RunRow, heart: Heart, observer: Observer | None) -> Claim:
+        try:
+            while (claim := self._ledger.claim(heart.worker, self._limits, run_id=row.id)) is None:
+                if observer:
+                    observer("等待名额 waiting for a slot", 0, 0)
+                self._look(row.id)
+                time.sleep(CLAIM_POLL_SECONDS)
+        except BaseException:
+            with suppress(Exception):
+                self._ledger.request_abort(row.id, "interrupted")
+            raise
+        return claim
+
+    def _look(self, run_id: str) -> None:
+        if self._ledger.catalogue.run(run_id).state.ended:
+            raise Aborted("the run was aborted while it waited")
+
+    def _beating(self) -> Heart:
+        with self._lock:
+            if self._heart is None:
+                self._heart = Heart(self._ledger, worker_id("one-shot"), "one-shot", os.cpu_count() or 1, self._lost)
+                self._heart.start()
+                atexit.register(self.close)
+            return self._heart
+
+    def close(self) -> None:
+        """Say that this process executes no more runs. May be repeated."""
+        with self._lock:
+            heart, self._heart = self._heart, None
+        if heart:
+            heart.stop()
+            with suppress(Exception):
+                self._ledger.dismiss(heart.worker)
+
+    def _lost(self, reason: str) -> None:
+        heart = self._heart
+        for each in list(heart.executions.values()) if heart else []:
+            each.leash.pull(Unreachable(f"the catalogue was lost: {reason}", hint="run the same command again"))
 
 
-def _row(run_id: str, flow: str, subject: str) -> RunRow:
-    return RunRow(
-        id=run_id,
-        flow=flow,
-        subject=subject,
-        state=RunState.RUNNING,
-        started_at=datetime.now(UTC),
-        ended_at=None,
-        error_type=None,
-        error=None,
-        host=socket.gethostname(),
-        pid=os.getpid(),
-        pid_started=started_at(os.getpid()) or 0,
+def find_flow(flows: Mapping[str, FlowSpec], name: str) -> FlowSpec:
+    if name not in flows:
+        raise UnknownName("flow", name, flows)
+    return flows[name]
+
+
+def make_order(
+    program: Any,
+    spec: FlowSpec,
+    arguments: Mapping[str, str],
+    *,
+    reason: str = "",
+    deadline: datetime | None = None,
+    requested_by: str = "",
+    retry_of: str | None = None,
+) -> Order:
+    """Return what is asked of the ledger. Raises InvalidInput or UnknownName for arguments that the flow has not."""
+    for name in arguments:
+        if name not in spec.known:
+            raise UnknownName(f"argument of {spec.name}", name, spec.known)
+    if missing := [each for each in spec.required if each not in arguments]:
+        raise InvalidInput(f"{spec.name} wants {', '.join(missing)}", hint=f"arguments: {' '.join(spec.arguments)}")
+    return Order(
+        flow=spec.name,
+        subject=spec.subject(arguments),
+        arguments=dict(arguments),
+        slots=spec.slots(program, arguments),
+        deadline=deadline,
+        reason=reason,
+        requested_by=requested_by or f"{_login()}@{socket.gethostname()}",
+        retry_of=retry_of,
     )
 
 
-def as_evidence(value: Any) -> Any:
-    """Return `value` as plain JSON for an attempt's row; what has no plain form is left out."""
-    if hasattr(value, "as_evidence"):
-        return value.as_evidence()
-    if is_dataclass(value) and not isinstance(value, type):
-        return as_evidence(asdict(value))
-    if isinstance(value, dict):
-        return {str(key): as_evidence(each) for key, each in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [as_evidence(each) for each in value]
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, Path):
-        return str(value)
-    return value if isinstance(value, str | int | float | bool | None) else None
+def _login() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"

@@ -154,12 +154,19 @@ def _overlay(app: App, place: Lab) -> Path:
 @_folder
 @click.pass_obj
 def metrics(app: App, folder: Path | None) -> None:
-    """指标服务 start `tricenter serve` for the site in the background, and print its URL; `lab down` stops it."""
+    """指标服务 serve the metrics of the site in the background, and print the URL; `lab down` stops it."""
     place = open_lab(folder)
     if app.site_folder is None:
         raise InvalidInput("no site was given", hint="tricenter --site DIR lab metrics")
     url = f"http://127.0.0.1:{place.port('metrics')}"
-    words = ("--site", str(app.site_folder.absolute()), "--overlay", str(_overlay(app, place)), "serve")
+    words = (
+        "--site",
+        str(app.site_folder.absolute()),
+        "--overlay",
+        str(_overlay(app, place)),
+        "serve",
+        "--metrics-only",
+    )
     server = daemons.Daemon(
         name="metrics",
         place="shared",

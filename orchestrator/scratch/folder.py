@@ -108,6 +108,17 @@ def end_server(server: Server) -> None:
     end_session(server.pid, server.started)
 
 
+def clear(scratch: Path, place: Path) -> None:
+    """Take away what a killed attempt left at `place` in a scratch folder, and end the servers that work there."""
+    if not place.exists():
+        return
+    for server in _marked_servers(scratch):
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{server.pid}/cwd").resolve().is_relative_to(place.resolve()):
+                end_server(server)
+    shutil.rmtree(place, onerror=_open_and_retry)
+
+
 def remove_scratch(path: str) -> None:
     """End every server of the scratch folder at `path` and delete the folder. May be repeated, also when it is gone.
 

@@ -21,7 +21,7 @@ from psycopg import sql
 
 from orchestrator.errors import InvalidInput, ProcessFailed, Refused
 from orchestrator.process import run, spawn, started_at
-from orchestrator.scratch.folder import MARK, Server, end_server, record_server, space_watched
+from orchestrator.scratch.folder import MARK, Server, clear, end_server, record_server, space_watched
 
 BINARIES = Path("/usr/lib/postgresql")
 SYSTEM_USER = "postgres"  # PostgreSQL refuses to run as root
@@ -68,7 +68,9 @@ class ScratchServer:
             yield connection
 
     def create_database(self, name: str) -> None:
+        """Make an empty database. May be repeated: one of that name is dropped."""
         with self.connect("postgres") as connection:
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
             connection.execute(
                 sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(sql.Identifier(name))
             )
@@ -101,6 +103,8 @@ def check_place(root: Path) -> None:
 def start_server(scratch: Path, name: str) -> ScratchServer:
     """Make and start a server in the folder `name` of a scratch folder; return it when it answers.
 
+    May be repeated: what a killed attempt left there is ended and made anew.
+
     Raises Refused for a place where it cannot work, NoSpace for a full disk, ProcessFailed otherwise.
     """
     home = scratch / name
@@ -112,6 +116,7 @@ def start_server(scratch: Path, name: str) -> ScratchServer:
             f"the path of the scratch place is too long for a socket: {socket}",
             hint="choose a place with a shorter path with --scratch DIR",
         )
+    clear(scratch, home)
     home.mkdir(mode=0o700)
     if account:
         os.chown(home, account.pw_uid, account.pw_gid)

@@ -1,4 +1,4 @@
-"""`tricenter status` and `tricenter serve`: the catalogue for people, and for Prometheus."""
+"""`tricenter status`: the board for people."""
 
 from __future__ import annotations
 
@@ -9,35 +9,16 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from orchestrator.catalogue.board import Board, Verdict, read_board
-from orchestrator.catalogue.store import now
+from orchestrator.catalogue.database import now
 from orchestrator.errors import CheckFailed
-from orchestrator.server.http import open_server
 from orchestrator.server.show import WIDEST, as_json, render
 from policies.site import Site
 
 if TYPE_CHECKING:
     from orchestrator.app import App
 
-DEFAULT_LISTEN = "127.0.0.1:15090"
 WATCH_SECONDS = 5
 OBJECTIVE_MISSED = CheckFailed.exit_code
-
-
-class Address(click.ParamType[tuple[str, int]]):
-    """HOST:PORT; an IPv6 host stands in brackets."""
-
-    name = "host:port"
-
-    def convert(
-        self, value: str | tuple[str, int], param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, int]:
-        if isinstance(value, tuple):
-            return value
-        host, colon, port = value.rpartition(":")
-        host = host.removeprefix("[").removesuffix("]")
-        if not (colon and host and port.isascii() and port.isdigit() and int(port) <= 65535):
-            self.fail(f"{value!r} is no HOST:PORT, such as {DEFAULT_LISTEN}", param, ctx)
-        return host, int(port)
 
 
 @click.command()
@@ -63,31 +44,6 @@ def status(app: App, system: str | None, output: Literal["table", "json"], watch
     else:
         app.console.print(render(board, _width(app)))
     return _exit_code(board)
-
-
-@click.command()
-@click.option(
-    "--listen",
-    type=Address(),
-    default=DEFAULT_LISTEN,
-    show_default=True,
-    envvar="TRICENTER_LISTEN",
-    show_envvar=True,
-    help="监听地址 where to listen",
-)
-@click.pass_obj
-def serve(app: App, listen: tuple[str, int]) -> None:
-    """指标服务：/metrics 供 Prometheus 抓取，/healthz 供探活。
-
-    Serves /metrics and /healthz until ctrl-C or SIGTERM. Reads the catalogue only, and the site once: start it anew
-    after the site has changed.
-    """
-    with open_server(*listen, app.site, app.catalogue) as server:
-        try:
-            app.console.print(f"正在监听 listening on {server.url}")
-            server.serve_forever(poll_interval=0.2)
-        except KeyboardInterrupt:
-            app.console.print("已停止 stopped")
 
 
 def _only(app: App, name: str | None) -> Site:

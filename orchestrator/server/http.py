@@ -1,31 +1,34 @@
-"""The HTTP server of the metrics: a few pages, one thread for each request, no request without an end."""
+"""What the server shows without a token: a front page, the metrics, and whether it is well; and the API behind one."""
 
 from __future__ import annotations
 
-import errno
-import json
+import gzip
 import logging
-import socket
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable
 from html import escape
 from http import HTTPStatus
 from importlib.metadata import version
-from socketserver import ThreadingMixIn
-from typing import TYPE_CHECKING, Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+from typing import Any
 
-from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Route
 
 from exporters.collector import TricenterCollector
 from orchestrator.catalogue.reading import check_answers
-from orchestrator.catalogue.store import Catalogue
-from orchestrator.errors import InvalidInput, Refused, TricenterError
-from policies.site import Site
+from orchestrator.errors import TricenterError
+from orchestrator.server.answers import HEADERS, explain_request
+from orchestrator.server.api import Api
+from orchestrator.server.control import Served
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-REQUEST_SECONDS = 15
+#: An engine whose beat has not changed for so long is not ready: other workers have taken its
+#: runs over by then.
+SILENT_SECONDS = 15.0
 
 PAGE = """<!doctype html>
 <html lang="zh"><head><meta charset="utf-8"><title>Tricenter · {title}</title>
@@ -40,124 +43,99 @@ a {{ color: #0b5cad }}
 <ul>
 <li><a href="/metrics">/metrics</a> 指标 for Prometheus</li>
 <li><a href="/healthz">/healthz</a> 健康检查 200 when the catalogue answers, 503 otherwise</li>
-</ul>
+<li><a href="/readyz">/readyz</a> 就绪检查 200 when this process's engine is at work, 503 otherwise</li>
+{more}</ul>
 </body></html>
 """
+API_LINE = (
+    "<li>/api/v1 任务接口，需令牌 the API of runs, for those who have its token: <code>tricenter run</code></li>\n"
+)
 
 log = logging.getLogger(__name__)
 
 
-class _Handler(WSGIRequestHandler):
-    """One request. A client that is silent for too long is hung up on."""
-
-    timeout = REQUEST_SECONDS
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class names it so
-        log.debug("%s %s", self.address_string(), format % args)
-
-    def address_string(self) -> str:
-        return str(self.client_address[0])
-
-
-class Server(ThreadingMixIn, WSGIServer):
-    """Serves from construction on, once `serve_forever` runs. `url` is where."""
-
-    daemon_threads = True
-    request_queue_size = 64
-
-    def __init__(self, host: str, port: int, application: WSGIApplication) -> None:
-        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        super().__init__((host, port), _Handler)
-        self.set_app(application)
-
-    def server_bind(self) -> None:
-        """Bind without asking a name server who we are, which the base class does and which may hang."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(self.server_address)
-        self.server_address = self.socket.getsockname()
-        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
-        self.setup_environ()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up in the middle is no error of ours: one line for those who debug."""
-        log.debug("request of %s ended early", client_address, exc_info=True)
-
-    @property
-    def url(self) -> str:
-        host, port = str(self.server_name), self.server_port
-        return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+def application(served: Served) -> Starlette:
+    """Return the ASGI application: / /metrics /healthz /readyz, and /api/v1 when there is something to control."""
+    pages = _Pages(served)
+    routes: list[BaseRoute] = [
+        Route("/", pages.front),
+        Route("/metrics", pages.metrics),
+        Route("/healthz", pages.health),
+        Route("/readyz", pages.ready),
+    ]
+    if served.control:
+        routes += Api(served.catalogue, served.control).routes()
+    handlers: dict[Any, Callable[[Request, Exception], Response]] = {
+        HTTPException: explain_request,
+        Exception: explain_request,
+    }
+    return Starlette(routes=routes, exception_handlers=handlers)
 
 
-def open_server(host: str, port: int, site: Site, catalogue: Catalogue) -> Server:
-    """Return a server that listens. Raises Refused when the port is taken or may not be used, InvalidInput for a host
-    that is not this machine's.
-    """
-    try:
-        return Server(host, port, application(site, catalogue))
-    except OSError as error:
-        if error.errno in (errno.EADDRINUSE, errno.EACCES):
-            why = "is in use by another program" if error.errno == errno.EADDRINUSE else "needs more rights"
-            raise Refused(
-                f"port {port} on {host} {why}", hint=f"choose another: tricenter serve --listen {host}:PORT"
-            ) from error
-        raise InvalidInput(
-            f"cannot listen on {host}: {error.strerror or error}", hint="name an address of this machine: 127.0.0.1"
-        ) from error
+class _Pages:
+    """Each is no coroutine, so that Starlette runs it in a thread: all of them ask the catalogue."""
+
+    def __init__(self, served: Served) -> None:
+        self._served = served
+        self._registry = CollectorRegistry()
+        self._registry.register(TricenterCollector(served.site, served.catalogue))
+        self._pulse = Pulse()
+
+    def front(self, request: Request) -> Response:
+        title, more = escape(str(self._served.site.title)), API_LINE if self._served.control else ""
+        return HTMLResponse(PAGE.format(title=title, version=escape(version("tricenter")), more=more), headers=HEADERS)
+
+    def metrics(self, request: Request) -> Response:
+        """In the format that is asked for; only the series of `name[]` where some are named."""
+        encode, kind = choose_encoder(request.headers.get("Accept", ""))
+        names = request.query_params.getlist("name[]")
+        shown = encode(self._registry.restricted_registry(names) if names else self._registry)
+        if "gzip" not in request.headers.get("Accept-Encoding", ""):
+            return Response(shown, headers=HEADERS | {"Content-Type": kind})
+        return Response(gzip.compress(shown, 5), headers=HEADERS | {"Content-Type": kind, "Content-Encoding": "gzip"})
+
+    def health(self, request: Request) -> Response:
+        """200 when the catalogue answers. Of the engine nothing: to start a process anew heals no database."""
+        return self._told(self._trouble())
+
+    def ready(self, request: Request) -> Response:
+        """200 when the catalogue answers and the engine of this process, when it has one, is at work."""
+        return self._told(self._trouble() or self._engine_trouble())
+
+    def _trouble(self) -> str:
+        try:
+            check_answers(self._served.catalogue)
+        except TricenterError as error:
+            # Not the message: a database's own words may name hosts and users.
+            log.warning("%s", error)
+            return "the catalogue does not answer"
+        return ""
+
+    def _engine_trouble(self) -> str:
+        engine = self._served.engine
+        if engine is None:
+            return ""
+        beats = [each.beat_at for each in self._served.catalogue.workers() if each.id == engine.id]
+        if not beats:
+            return "the engine is not enlisted"
+        silent = self._pulse.seconds_since(beats[0])
+        return f"the engine has been silent for {silent:.0f} s" if silent > SILENT_SECONDS else ""
+
+    def _told(self, trouble: str) -> Response:
+        facts = {"status": trouble or "ok", "site": self._served.site.site, "version": version("tricenter")}
+        return JSONResponse(facts, HTTPStatus.SERVICE_UNAVAILABLE if trouble else HTTPStatus.OK, HEADERS)
 
 
-def application(site: Site, catalogue: Catalogue) -> WSGIApplication:
-    """Return the WSGI application: / and /metrics and /healthz."""
-    registry = CollectorRegistry()
-    registry.register(TricenterCollector(site, catalogue))
-    metrics = make_wsgi_app(registry)
+class Pulse:
+    """How long a beat has stood still, by this process's own clock: the database's may differ from it."""
 
-    def pages(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        path, method = environ.get("PATH_INFO", ""), environ["REQUEST_METHOD"]
-        if path == "/metrics":
-            answer: Iterable[bytes] = metrics(environ, start_response)
-            return answer
-        if path not in ("", "/", "/healthz"):
-            return _answer(start_response, HTTPStatus.NOT_FOUND, "text/plain", "no such page; try /\n")
-        if method not in ("GET", "HEAD"):
-            return _answer(start_response, HTTPStatus.METHOD_NOT_ALLOWED, "text/plain", "GET only\n")
-        status, kind, body = _health(site, catalogue) if path == "/healthz" else _front(site)
-        return _answer(start_response, status, kind, body, head=method == "HEAD")
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._last: tuple[Any, float] | None = None
 
-    return pages
-
-
-def _health(site: Site, catalogue: Catalogue) -> tuple[HTTPStatus, str, str]:
-    status, facts = HTTPStatus.OK, {"status": "ok", "site": site.site, "version": version("tricenter")}
-    try:
-        check_answers(catalogue)
-    except TricenterError as error:
-        # Not the message: a database's own words may name hosts and users.
-        log.warning("%s", error)
-        status = HTTPStatus.SERVICE_UNAVAILABLE
-        facts |= {"status": "the catalogue does not answer", "error": type(error.__cause__).__name__}
-    return status, "application/json", json.dumps(facts, ensure_ascii=False) + "\n"
-
-
-def _front(site: Site) -> tuple[HTTPStatus, str, str]:
-    page = PAGE.format(title=escape(str(site.title)), version=escape(version("tricenter")))
-    return HTTPStatus.OK, "text/html", page
-
-
-def _answer(
-    start_response: Callable[[str, list[tuple[str, str]]], object],
-    status: HTTPStatus,
-    kind: str,
-    body: str,
-    *,
-    head: bool = False,
-) -> list[bytes]:
-    raw = body.encode()
-    start_response(
-        f"{status.value} {status.phrase}",
-        [
-            ("Content-Type", f"{kind}; charset=utf-8"),
-            ("Content-Length", str(len(raw))),
-            ("Cache-Control", "no-store"),
-        ],
-    )
-    return [] if head else [raw]
+    def seconds_since(self, beat: Any) -> float:
+        """Return the seconds since another beat than this one was seen, or this one first."""
+        moment = self._clock()
+        if self._last is None or self._last[0] != beat:
+            self._last = (beat, moment)
+        return moment - self._last[1]

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from orchestrator.cloud.connection import Connection, disconnect
-from orchestrator.engine.port import Run
+from orchestrator.engine.port import FlowSpec, Run
 from orchestrator.errors import Interrupted, PartlyDone, Refused, TricenterError, Unreachable
-from orchestrator.tenants.building import Place, carry_out
+from orchestrator.tenants.building import carry_out
 from orchestrator.tenants.desired import Target
 from orchestrator.tenants.looking import Centres, Look, Looks, look
 from orchestrator.tenants.planning import Action, conflicts
@@ -27,7 +27,7 @@ FLOW = "tenant-apply"
 
 
 class Runner(Protocol):
-    def run(self, name: str, subject: str, flow: Callable[..., Any], /, *args: Any) -> Any: ...
+    def run(self, flow: FlowSpec, arguments: Mapping[str, str], /) -> Any: ...
 
 
 class Catalogue(Protocol):
@@ -128,7 +128,7 @@ def apply(program: Program, looks: Looks, *, on_action: Callable[[Action], None]
             outcome.error, outcome.pending = down[centre], len(found.actions)
             return
         try:
-            runner.run(FLOW, str(found.target), _flow, program, connections, found, outcome, stop, on_action)
+            runner.run(_spec(connections, found, outcome, stop, on_action), arguments_of(found.target))
         except Unreachable as error:
             outcome.error = down[centre] = error
         except TricenterError as error:
@@ -164,7 +164,37 @@ def _side_by_side(calls: Sequence[tuple[Callable[..., None], tuple[Any, ...]]], 
             raise
 
 
-def _flow(
+def arguments_of(target: Target) -> dict[str, str]:
+    return {"tenant": target.tenant, "centre": target.centre}
+
+
+def subject_of(arguments: Mapping[str, str]) -> str:
+    return f"{arguments['tenant']}@{arguments['centre']}"
+
+
+def slots_of(program: Centres, arguments: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what an apply of a target takes part of: its tenant, and the centre with its cloud or vault."""
+    tenant, centre = arguments["tenant"], arguments["centre"]
+    cloud = (f"cloud:{centre}",) if centre in program.site.clouds() else ()
+    return (f"tenant:{tenant}", f"centre:{centre}", *cloud)
+
+
+def _spec(
+    connections: Connections,
+    found: Look,
+    outcome: Outcome,
+    stop: threading.Event,
+    on_action: Callable[[Action], None],
+) -> FlowSpec:
+    """Return the flow of one target that was looked at already, to be run in this process."""
+
+    def flow(run: Run, program: Program, arguments: Mapping[str, str]) -> None:
+        carry_out_all(run, program, connections, found, outcome, stop, on_action)
+
+    return FlowSpec(FLOW, ("tenant", "centre"), subject_of, slots_of, flow)
+
+
+def carry_out_all(
     run: Run,
     program: Program,
     connections: Connections,
@@ -173,7 +203,7 @@ def _flow(
     stop: threading.Event,
     on_action: Callable[[Action], None],
 ) -> None:
-    """The flow of one target: its actions in order. It counts as it goes, so that a failure loses no count."""
+    """Carry out the actions of one target in order, counting as it goes, so that a failure loses no count."""
     centre = found.target.centre
     outcome.pending = len(found.actions)
     cloud = connections.to(centre) if centre in program.site.clouds() else None
@@ -181,19 +211,16 @@ def _flow(
     place = found.place(cloud, vault, program.secrets_folder)
     before = place.writes()
     try:
-        for action in found.actions:
+        for number, action in enumerate(found.actions):
             if stop.is_set():
                 raise Interrupted(f"{found.target} was interrupted", hint="run the same command again")
-            _step(run, place, action)
+            run.progress(action.name, number, len(found.actions))
+            run.attempt(action.name, carry_out, place, action)
             outcome.done.append(action)
             outcome.pending -= 1
             on_action(action)
     finally:
         outcome.writes = place.writes() - before
-
-
-def _step(run: Run, place: Place, action: Action) -> None:
-    run.step(action.name, carry_out, place, action)
 
 
 def _prove(program: Program, work: Sequence[tuple[Look, Outcome]]) -> None:

@@ -14,14 +14,13 @@ from orchestrator.errors import Refused, UnknownName
 from orchestrator.tenants import showing
 from orchestrator.tenants.applying import Program, apply, raise_for
 from orchestrator.tenants.desired import CENTRES, Desired, all_desired
+from orchestrator.tenants.flows import LEASE
 from orchestrator.tenants.looking import Looks, look
 from orchestrator.tenants.planning import Action
 from policies.tiers import CentreName
 
 if TYPE_CHECKING:
     from orchestrator.app import App
-
-LEASE = "tenant-apply"
 
 output_option = click.option(
     "--output", type=click.Choice(["table", "json"]), default="table", help="输出格式 how to print"

@@ -14,11 +14,11 @@ import functools
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from orchestrator.errors import CorruptObject, InvalidInput, PartlyDone, Refused
+from orchestrator.vault.parallel import parallel
 from orchestrator.vault.plan import LISTING_ORDER, CopyPlan, Part, Phase, plan_copy
 from orchestrator.vault.s3 import Bucket, Entry, NoSuchObject
 from orchestrator.vault.wire import patiently
@@ -148,7 +148,7 @@ def _run(
     on_progress: OnProgress | None,
 ) -> Replicated:
     """Copy all of a phase, or as much as can be; return `done` with it added."""
-    for entry, outcome in _parallel(phase, attempt, threads):
+    for entry, outcome in parallel(phase.entries, functools.partial(attempt, phase.part), threads):
         if outcome == "corrupt":
             done = replace(done, corrupt=(*done.corrupt, entry.key), hashed_bytes=done.hashed_bytes + entry.size_bytes)
         elif outcome == "missing":
@@ -164,27 +164,6 @@ def _run(
             if on_progress:
                 on_progress(done.copied_bytes, plan.size_bytes)
     return done
-
-
-def _parallel(phase: Phase, attempt: Callable[[Part, Entry], Outcome], threads: int) -> Iterator[tuple[Entry, Outcome]]:
-    """Yield each entry with its outcome as it comes. An exception ends all, after what is under way."""
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="replicate")
-    pending: dict[Future[Outcome], Entry] = {}
-
-    def ended(some: Iterable[Future[Outcome]]) -> Iterator[tuple[Entry, Outcome]]:
-        for future in some:
-            yield pending.pop(future), future.result()
-
-    try:
-        for entry in phase.entries:
-            # A window, not the whole phase: a repository of many TiB has millions of objects.
-            if len(pending) >= 2 * threads:
-                yield from ended(wait(pending, return_when=FIRST_COMPLETED).done)
-            pending[pool.submit(attempt, phase.part, entry)] = entry
-        while pending:
-            yield from ended(wait(pending, return_when=FIRST_COMPLETED).done)
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _attempt(source: Bucket, target: Bucket, prefix: str, part: Part, entry: Entry) -> Outcome:

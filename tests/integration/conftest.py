@@ -1,4 +1,4 @@
-"""A small site of its own for each test module, registered in the lab, with real data in its sources."""
+"""A small site of its own for each test module, registered in the lab, with real data in its sources; a PostgreSQL."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import secrets
 import signal
 import sqlite3
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ from orchestrator.lab.progress import Progress
 from orchestrator.lab.seed import seed
 from orchestrator.process import Finished, run, spawn, started_at
 from tests.conftest import RunningLab
+from tests.integration.postgresql import Postgresql
 
 TRICENTER = str(Path(sys.executable).with_name("tricenter"))
 DEADLINE_SECONDS = 300
@@ -148,3 +150,21 @@ def small_site(lab: RunningLab, tmp_path_factory: pytest.TempPathFactory) -> Sma
 def fresh_site(lab: RunningLab, tmp_path: Path) -> SmallSite:
     """A site of which nothing was backed up yet."""
     return make_site(lab, tmp_path / "site", scale=0.2)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Postgresql]:
+    """A PostgreSQL server, reached by TCP."""
+    # Not in pytest's own folders: a second pytest closes them to all other users, and PostgreSQL runs as one.
+    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="tricenter-test-") as place:
+        Path(place).chmod(0o711)
+        server = Postgresql(Path(place))
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def postgresql_url(postgresql: Postgresql) -> str:
+    """The URL of an empty PostgreSQL database."""
+    return postgresql.new_database()

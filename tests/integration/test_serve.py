@@ -1,4 +1,4 @@
-"""`tricenter serve` as a real process: scraped over HTTP, asked for its health, and ended."""
+"""`tricenter serve --metrics-only` as a real process: scraped over HTTP, asked for its health, and ended."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from orchestrator.catalogue.database import now
 from orchestrator.catalogue.records import Point
-from orchestrator.catalogue.store import Catalogue, now
+from orchestrator.catalogue.store import Catalogue
 from orchestrator.process import Child, run
 
 pytestmark = pytest.mark.integration
@@ -61,7 +62,7 @@ class Server:
 def server(tmp_path: Path) -> Iterator[Server]:
     file = tmp_path / "catalogue.sqlite"
     env = {"TRICENTER_DATABASE_URL": f"sqlite:///{file}", "HOME": str(tmp_path)}
-    with Child([*TRICENTER, "serve", "--listen", "127.0.0.1:0"], env=env) as child:
+    with Child([*TRICENTER, "serve", "--metrics-only", "--listen", "127.0.0.1:0"], env=env) as child:
         url = next(word for line in child.lines() for word in line.split() if word.startswith("http://"))
         yield Server(child, url, file)
 
@@ -122,7 +123,12 @@ def test_ends_cleanly(server: Server, number: signal.Signals) -> None:
 def test_second_server_on_the_port_is_refused(server: Server, tmp_path: Path) -> None:
     address = server.url.removeprefix("http://").strip("/")
     env = {"TRICENTER_DATABASE_URL": f"sqlite:///{server.catalogue}", "HOME": str(tmp_path)}
-    ended = run([*TRICENTER, "serve", "--listen", address], env=env, deadline_seconds=WAIT_SECONDS, check=False)
+    ended = run(
+        [*TRICENTER, "serve", "--metrics-only", "--listen", address],
+        env=env,
+        deadline_seconds=WAIT_SECONDS,
+        check=False,
+    )
     assert ended.code == 5
     assert address.rpartition(":")[2] in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -11,7 +11,20 @@ from orchestrator import cli
 from orchestrator.errors import Refused
 from orchestrator.process import run
 
-HEAVY = ("openstack", "boto3", "botocore", "dbos", "sqlalchemy", "pydantic", "rich", "psycopg", "prometheus_client")
+HEAVY = (
+    "openstack",
+    "boto3",
+    "botocore",
+    "dbos",
+    "sqlalchemy",
+    "pydantic",
+    "rich",
+    "psycopg",
+    "prometheus_client",
+    "starlette",
+    "uvicorn",
+    "urllib3",
+)
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"]])

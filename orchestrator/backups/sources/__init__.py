@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from orchestrator.backups.access import Access
 from orchestrator.backups.document import SourceProof
 from orchestrator.engine.port import Run
-from orchestrator.vault.restic import OnProgress, Repository
+from orchestrator.vault.restic import Repository
 from policies.site import SystemRef
 from policies.tenant import PathSource, PostgresqlSource
 
@@ -36,19 +36,18 @@ def back_up_source(
     name: str,
     repository: Repository,
     tags: Sequence[str],
-    report: OnProgress,
 ) -> SourceProof:
     """Back up one source of a system and return the proof of it."""
     source, host = ref.system.sources[name], ref.tenant.tenant
     if isinstance(source, PathSource):
         from orchestrator.backups.sources.path import back_up_path
 
-        return back_up_path(run, name, source, repository, host, tags, report)
+        return back_up_path(run, name, source, repository, host, tags)
     if isinstance(source, PostgresqlSource):
         from orchestrator.backups.sources.postgresql import back_up_postgresql
 
         password = access.secret(source.password)
-        return back_up_postgresql(run, name, source, password, repository, host, tags, report)
+        return back_up_postgresql(run, name, source, password, repository, host, tags)
     from orchestrator.backups.sources.volume import CENTRE, back_up_volume
 
-    return back_up_volume(run, name, source, access.tenant_cloud(CENTRE, host), repository, host, tags, report)
+    return back_up_volume(run, name, source, access.tenant_cloud(CENTRE, host), repository, host, tags)

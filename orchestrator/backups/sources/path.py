@@ -21,7 +21,7 @@ from orchestrator.backups.document import SourceProof
 from orchestrator.catalogue.records import SourceCopy
 from orchestrator.engine.port import Run
 from orchestrator.errors import CheckFailed, InvalidInput, PartlyDone
-from orchestrator.vault.restic import OnProgress, Repository
+from orchestrator.vault.restic import Progress, Repository
 from policies.tenant import PathSource
 
 HASHING_THREADS = 4
@@ -55,9 +55,13 @@ def check_path(source: PathSource) -> None:
 
     restic 0.14 ends with 0 for a folder that is missing, so we look ourselves, before and after.
     """
-    folder = Path(source.path)
+    check_path_is_there(Path(source.path))
+
+
+def check_path_is_there(folder: Path) -> None:
     try:
-        next(os.scandir(folder), None)
+        with os.scandir(folder) as entries:
+            next(entries, None)
     except OSError as error:
         raise InvalidInput(
             f"the source folder {folder} cannot be read: {error.strerror}",
@@ -66,23 +70,27 @@ def check_path(source: PathSource) -> None:
 
 
 def back_up_path(
-    run: Run, name: str, source: PathSource, repository: Repository, host: str, tags: Sequence[str], report: OnProgress
+    run: Run, name: str, source: PathSource, repository: Repository, host: str, tags: Sequence[str]
 ) -> SourceProof:
     """Back up a folder tree and return the proof of it. May be repeated; unchanged content is not stored again."""
     folder = Path(source.path)
-    seen = run.step(f"hash:{name}", lambda: _Quiet(_hash_all(folder, source.exclude))).value
+    # One step: the proof holds for this reading of the tree, and half of it is worth nothing after a crash.
+    return run.step(f"back-up:{name}", _back_up, run, name, folder, source.exclude, repository, host, tags)
+
+
+def _back_up(
+    run: Run, name: str, folder: Path, exclude: Sequence[str], repository: Repository, host: str, tags: Sequence[str]
+) -> SourceProof:
+    def report(progress: Progress) -> None:
+        run.progress(name, progress.done_bytes, progress.total_bytes)
+
+    check_path_is_there(folder)
+    seen = _hash_all(folder, exclude)
+    run.progress(name, 0, sum(each.size for each in seen))
     data_time = datetime.now(UTC)
-    stored = run.step(
-        f"back-up:{name}",
-        repository.backup_folder,
-        folder,
-        host=host,
-        tags=tags,
-        exclude=source.exclude,
-        on_progress=report,
-    )
-    check_path(source)
-    manifest = _settle(folder, seen, _walk(folder, source.exclude))
+    stored = repository.backup_folder(folder, host=host, tags=tags, exclude=exclude, on_progress=report)
+    check_path_is_there(folder)
+    manifest = _settle(folder, seen, _walk(folder, exclude))
     settled = sum(state.settled for state in manifest.values())
     if stored.files < settled:
         raise CheckFailed(f"{name}: {settled} files stood in {folder}, and restic read {stored.files}")
@@ -90,16 +98,6 @@ def back_up_path(
     return SourceProof(
         copy, {"manifest": {path: asdict(state) for path, state in sorted(manifest.items())}}, stored.added_bytes
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Quiet:
-    """A step's result of which only the size is evidence."""
-
-    value: dict[_Seen, str | None]
-
-    def as_evidence(self) -> dict[str, int]:
-        return {"files": len(self.value), "bytes": sum(each.size for each in self.value)}
 
 
 def hash_tree(folder: Path, exclude: Sequence[str] = ()) -> Manifest:

@@ -23,7 +23,7 @@ from orchestrator.errors import CredentialRefused, InvalidInput, ProcessFailed, 
 from orchestrator.process import Child, find_program
 from orchestrator.process import run as run_program
 from orchestrator.secrets import Secret
-from orchestrator.vault.restic import OnProgress, Repository, Stored
+from orchestrator.vault.restic import OnProgress, Progress, Repository, Stored
 from policies.tenant import PostgresqlSource
 
 CONNECT_SECONDS = 10
@@ -113,20 +113,29 @@ def back_up_postgresql(
     repository: Repository,
     host: str,
     tags: Sequence[str],
-    report: OnProgress,
 ) -> SourceProof:
     """Dump a database into the vault and return the proof of it. A dump that fails leaves no snapshot."""
     server = Server.of(source, password)
+    # One step: dump and fingerprint share one transaction, and a transaction does not survive a crash.
+    return run.step(f"back-up:{name}", _back_up, run, name, server, repository, host, tags)
+
+
+def _back_up(
+    run: Run, name: str, server: Server, repository: Repository, host: str, tags: Sequence[str]
+) -> SourceProof:
+    def report(progress: Progress) -> None:
+        run.progress(name, progress.done_bytes, progress.total_bytes)
+
     data_time = datetime.now(UTC)  # before the transaction starts: what was committed by now is in it
     with connect(server) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         exported = connection.execute("select pg_export_snapshot(), current_setting('server_version')").fetchone()
         assert exported is not None
-        stored = run.step(f"back-up:{name}", _dump, server, exported[0], repository, host, tags, report)
-        tables = run.step(f"fingerprint:{name}", fingerprint_tables, connection)
+        stored = _dump(server, exported[0], repository, host, tags, report)
+        tables = fingerprint_tables(connection)
     copy = SourceCopy(name, "postgresql", stored.snapshot_id, data_time, stored.bytes, stored.files)
-    facts = {"database": source.database, "server_version": exported[1], "tables": tables}
+    facts = {"database": server.database, "server_version": exported[1], "tables": tables}
     return SourceProof(copy, facts, stored.added_bytes)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +17,7 @@ from orchestrator.catalogue.records import SourceCopy
 from orchestrator.cloud import volumes
 from orchestrator.engine.port import Run
 from orchestrator.errors import CheckFailed
-from orchestrator.vault.restic import OnProgress, Repository, Stored
+from orchestrator.vault.restic import OnProgress, Progress, Repository, Stored
 from policies.tenant import VolumeSource
 
 CENTRE = "production"
@@ -35,25 +36,43 @@ def back_up_volume(
     repository: Repository,
     host: str,
     tags: Sequence[str],
-    report: OnProgress,
 ) -> SourceProof:
     """Back up the bytes of a volume and return the proof of them."""
-    volume = volumes.find_volume(cloud, source.volume)
+
+    def report(progress: Progress) -> None:
+        run.progress(name, progress.done_bytes, progress.total_bytes)
+
     temporary = f"tricenter-{run.id}-{name}"
     run.cleanup("delete-cloud-objects", centre=CENTRE, tenant=host, name=temporary)
-    data_time = datetime.now(UTC)  # before the snapshot is asked for: what was written by now is in it
-    snapshot = run.step(f"snapshot:{name}", volumes.snapshot_volume, cloud, volume.id, temporary)
-    copy_id = run.step(f"temporary-volume:{name}", volumes.volume_from_snapshot, cloud, snapshot, temporary)
+    frozen = run.step(f"snapshot:{name}", _freeze, cloud, source.volume, temporary)
+    copy_id = run.step(f"temporary-volume:{name}", volumes.volume_from_snapshot, cloud, frozen.snapshot_id, temporary)
     image = run.step(f"image:{name}", volumes.upload_to_image, cloud, copy_id, temporary)
     read = run.step(
         f"back-up:{name}", _store, lambda: volumes.download_image(cloud, image), repository, host, tags, report
     )
     stored, digest, size = read
-    if size != volume.size_bytes:
-        raise CheckFailed(f"{name}: the volume has {volume.size_bytes} bytes, and {size} were read")
+    if size != frozen.size_bytes:
+        raise CheckFailed(f"{name}: the volume has {frozen.size_bytes} bytes, and {size} were read")
     run.step(f"tidy:{name}", volumes.delete_all_named, cloud, temporary)
-    copy = SourceCopy(name, "volume", stored.snapshot_id, data_time, size, 1)
+    copy = SourceCopy(name, "volume", stored.snapshot_id, frozen.data_time, size, 1)
     return SourceProof(copy, {"size_bytes": size, "sha256": digest}, stored.added_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Frozen:
+    """A snapshot of a volume. What was written by `data_time` is in it."""
+
+    snapshot_id: str
+    data_time: datetime
+    size_bytes: int
+
+
+def _freeze(cloud: Any, name: str, temporary: str) -> _Frozen:
+    # A killed attempt may have left a snapshot; when it was taken is not known well enough to count for an RPO.
+    volumes.delete_all_named(cloud, temporary)
+    volume = volumes.find_volume(cloud, name)
+    data_time = datetime.now(UTC)  # before the snapshot is asked for: what was written by now is in it
+    return _Frozen(volumes.snapshot_volume(cloud, volume.id, temporary), data_time, volume.size_bytes)
 
 
 def _store(

@@ -5,9 +5,19 @@ still makes a snapshot, SIGTERM leaves a lock behind, and a dead server is retri
 answered here, and newer versions, which tell more, are understood as well.
 """
 
-from orchestrator.vault.restic.failures import Incomplete, NoRepository
+from orchestrator.vault.restic.failures import Damaged, Incomplete, NoRepository
 from orchestrator.vault.restic.messages import Progress, Snapshot, Stored
 from orchestrator.vault.restic.repository import OnProgress, Repository
 from orchestrator.vault.restic.stream import Stream
 
-__all__ = ["Incomplete", "NoRepository", "OnProgress", "Progress", "Repository", "Snapshot", "Stored", "Stream"]
+__all__ = [
+    "Damaged",
+    "Incomplete",
+    "NoRepository",
+    "OnProgress",
+    "Progress",
+    "Repository",
+    "Snapshot",
+    "Stored",
+    "Stream",
+]

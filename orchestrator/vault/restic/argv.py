@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from orchestrator.secrets import Secret
 from orchestrator.vault.signing import Credential
 
 PROGRESS_PER_SECOND = "2"
+#: Never a short id, never a word such as `latest`: what is forgotten is named exactly.
+SNAPSHOT_ID = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,19 @@ def snapshots(tags: Sequence[str]) -> list[str]:
 def check(*, read_data: bool, lock: bool) -> list[str]:
     """Return the words of a check of the structure, and of every byte with `read_data`."""
     return ["check", *(["--read-data"] if read_data else []), *([] if lock else ["--no-lock"])]
+
+
+def forget(snapshot_ids: Sequence[str]) -> list[str]:
+    """Return the words that forget exactly these snapshots. Raises ValueError for what is no full id."""
+    for each in snapshot_ids:
+        if not SNAPSHOT_ID.fullmatch(each):
+            raise ValueError(f"{each!r} is no full id of a snapshot")
+    return ["forget", *snapshot_ids]
+
+
+def prune(*, repack: bool) -> list[str]:
+    """Return the words of a prune: with `repack` also packs of which only a part is in use are written anew."""
+    return ["prune", "--max-unused", "5%" if repack else "unlimited"]
 
 
 def checked(tags: Sequence[str]) -> Sequence[str]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from orchestrator.errors import (
     Busy,
+    CheckFailed,
     CredentialRefused,
     Interrupted,
     InvalidInput,
@@ -39,6 +40,18 @@ class Incomplete(PartlyDone):
         super().__init__(
             f"{name}: snapshot {stored.snapshot_id[:8]} was made without what could not be read: {shown}{more}",
             hint="make these files readable or exclude them, then back up again",
+        )
+
+
+class Damaged(CheckFailed):
+    """The repository is not whole. `packs` are the ids of those that restic named: lost, or of another size."""
+
+    def __init__(self, name: str, stderr: str) -> None:
+        said = [line for line in stderr.strip().splitlines() if line.strip()]
+        self.packs = tuple(dict.fromkeys(re.findall(r"\bpack ([0-9a-f]{64})\b", stderr)))
+        super().__init__(
+            f"the repository {name} is damaged: {' / '.join(said[-3:]) or 'restic said nothing'}",
+            hint="another centre may hold a good copy; do not prune here before it is healed",
         )
 
 

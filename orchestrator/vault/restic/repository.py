@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -12,7 +13,7 @@ from orchestrator.errors import CheckFailed, InvalidInput, ProcessFailed, Tricen
 from orchestrator.process import Child, find_program
 from orchestrator.secrets import Secret
 from orchestrator.vault.restic import argv
-from orchestrator.vault.restic.failures import Incomplete
+from orchestrator.vault.restic.failures import Damaged, Incomplete
 from orchestrator.vault.restic.messages import (
     Progress,
     Snapshot,
@@ -26,6 +27,8 @@ from orchestrator.vault.s3 import Bucket, Credential
 
 OnProgress = Callable[[Progress], None]
 RESTORE_LOOK_SECONDS = 1.0
+FORGET_AT_ONCE = 500
+PRUNE_REFUSES = r"missing from the repository|packs from index missing|does not match calculated size|incomplete"
 
 
 class Repository:
@@ -171,7 +174,8 @@ class Repository:
                     raise
                 raise CheckFailed(
                     f"{self.name}: snapshot {snapshot_id[:8]} was not restored whole: {_tail(error.stderr)}",
-                    hint="tricenter verify reads every byte of the repository; another centre may hold a good copy",
+                    hint="another centre may hold a good copy; every byte is read by: "
+                    "tricenter backup verify --depth data --all",
                 ) from error
             finally:
                 over.set()
@@ -192,15 +196,42 @@ class Repository:
             yield child
 
     def check(self, *, read_data: bool = False, lock: bool = True) -> None:
-        """Check the structure of the repository, and every byte with `read_data`. Raises CheckFailed."""
+        """Check the structure of the repository, and every byte with `read_data`. Raises Damaged.
+
+        Without `lock`, a snapshot that is added meanwhile may look damaged although it is not.
+        """
         try:
             run(self._invoke(*argv.check(read_data=read_data, lock=lock)))
         except ProcessFailed as error:
             if error.code < 0:  # stopped from outside: that says nothing of the repository
                 raise
+            raise Damaged(self.name, error.stderr) from error
+
+    def forget(self, snapshot_ids: Sequence[str]) -> None:
+        """Forget these snapshots, by their full ids. May be repeated: those that are gone are passed over.
+
+        Their data stays until a prune. Only under the exclusive lease of the repository.
+        """
+        start = f"{self.prefix}/snapshots/"
+        there = {each.key.removeprefix(start) for each in self.bucket.list(start)}
+        present = [each for each in snapshot_ids if each in there]
+        for first in range(0, len(present), FORGET_AT_ONCE):
+            run(self._invoke(*argv.forget(present[first : first + FORGET_AT_ONCE])))
+
+    def prune(self, *, repack: bool) -> None:
+        """Remove the data that no snapshot refers to. May be repeated, also after it was killed.
+
+        With `repack` packs of which only a part is in use are written anew. Only under the exclusive lease of the
+        repository. Raises CheckFailed when data is missing; then nothing was removed.
+        """
+        try:
+            run(self._invoke(*argv.prune(repack=repack)))
+        except ProcessFailed as error:
+            if not re.search(PRUNE_REFUSES, error.stderr):
+                raise
             raise CheckFailed(
-                f"the repository {self.name} is damaged: {_tail(error.stderr)}",
-                hint="another centre may hold a good copy; do not prune here before it is healed",
+                f"restic does not prune {self.name}: {_tail(error.stderr)}",
+                hint="tricenter backup verify shows what is wrong there; nothing was removed",
             ) from error
 
     def locks(self) -> int:

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-import pytest
 from small_town import SYSTEM, TENANT, Town, ago
 
 from orchestrator.catalogue.activity import read_activity
 from orchestrator.catalogue.facts import Key
-from orchestrator.catalogue.records import RunState
-from orchestrator.engine.inprocess import Runner
-from orchestrator.engine.port import Run
+from orchestrator.catalogue.ledger import Claim, Ledger
+from orchestrator.catalogue.records import Order, Outcome, RunState, WorkerRow
 
 
-def good(run: Run) -> None:
-    run.step("look", lambda: None)
-
-
-def bad(run: Run) -> None:
-    run.step("look", lambda: None)
-    run.step("divide", lambda: 1 / 0)
+def begin(ledger: Ledger, flow: str, subject: str = "a/b") -> Claim:
+    ledger.submit(Order(flow, subject, {}, ()))
+    claim = ledger.claim("w", {})
+    assert claim
+    return claim
 
 
 def test_counts_runs_failures_points_and_tenants(town: Town) -> None:
-    runner = Runner(town.catalogue, {})
+    ledger = Ledger(town.catalogue)
+    ledger.enlist(WorkerRow("w", "worker", "host", 1, 1, "1", 1, ledger.clock(), ledger.clock()))
     for _ in range(2):
-        runner.run("backup", "a/b", good)
-    with pytest.raises(ZeroDivisionError):
-        runner.run("drill", "a/b", bad)
+        ledger.end(begin(ledger, "backup"), RunState.DONE)
+    failing = begin(ledger, "drill")
+    error = ZeroDivisionError("division by zero")
+    ledger.end_attempt(failing, ledger.start_attempt(failing, "divide"), Outcome.FAILED, error=error)
+    ledger.end(failing, RunState.FAILED, error=error)
+    ledger.wait_begin(begin(ledger, "drill"), "approval")
+    begin(ledger, "drill", "c/d")
+    ledger.submit(Order("drill", "e/f", {}, ()))
     town.created(ago(hours=3))
     town.point(ago(hours=2), {"same-city": ago(hours=2), "provincial": ago(hours=1)})
     town.point(ago(hours=1), {"same-city": ago(hours=1)})
@@ -35,7 +37,8 @@ def test_counts_runs_failures_points_and_tenants(town: Town) -> None:
     seen = read_activity(town.catalogue)
     assert seen.runs[("backup", RunState.DONE)] == 2
     assert seen.runs[("backup", RunState.FAILED)] == 0
-    assert seen.runs[("drill", RunState.FAILED)] == 1
+    for state in (RunState.FAILED, RunState.WAITING, RunState.RUNNING, RunState.QUEUED):
+        assert seen.runs[("drill", state)] == 1
     assert len(seen.runs) == 2 * len(RunState)
     assert seen.failures == {"ZeroDivisionError": 1}
     assert [each.flow for each in seen.last_runs] == ["backup"]

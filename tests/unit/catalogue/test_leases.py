@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from orchestrator.catalogue import tables
+from orchestrator.catalogue.database import now
 from orchestrator.catalogue.leases import hold
-from orchestrator.catalogue.store import Catalogue, now
+from orchestrator.catalogue.store import Catalogue
 from orchestrator.errors import Busy
 from orchestrator.process import run
 

@@ -11,7 +11,7 @@ from drills.measure import Objective
 from drills.probes import ProbeResult
 from drills.scenario import Scenario
 from orchestrator.catalogue.records import AttemptRow, DrillRow, Outcome
-from orchestrator.engine.inprocess import as_evidence
+from orchestrator.engine.journal import as_evidence
 
 BEGIN = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
 DRILL = "20261123T020000Z-3f9a1c"
@@ -90,6 +90,7 @@ def rows(told: Sequence[Step], gap: float = 0.003) -> list[AttemptRow]:
             AttemptRow(
                 id=number,
                 run_id=DRILL,
+                generation=1,
                 step=name,
                 started_at=moment,
                 ended_at=end,

@@ -17,11 +17,14 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 from exporters import collector as module
 from exporters.collector import TricenterCollector
 from exporters.metrics import METRICS
-from orchestrator.catalogue.records import DrillRow, Point
+from orchestrator.catalogue import verifications
+from orchestrator.catalogue.facts import Key
+from orchestrator.catalogue.ledger import Ledger
+from orchestrator.catalogue.records import DrillRow, Order, Outcome, Point, RunState, WorkerRow
 from orchestrator.catalogue.store import Catalogue
-from orchestrator.engine.inprocess import Runner
 from policies.load import load_site
 from policies.site import Site
+from policies.verification import Slice
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 TENANT, SYSTEM = "natural-resources", "land-registry"
@@ -62,6 +65,7 @@ def record_history(catalogue: Catalogue) -> None:
     catalogue.add_point(Point("point-1", "run-1", TENANT, SYSTEM, "remote-dr", data, data, 9, 9, "document", ()))
     catalogue.set_landings("same-city", TENANT, SYSTEM, {"point-1": data + timedelta(minutes=1)})
     catalogue.record_tenant(TENANT, "same-city", writes=1, pending=3)
+    record_upkeep(catalogue)
     catalogue.add_drill(
         DrillRow(
             id="drill-1",
@@ -81,10 +85,37 @@ def record_history(catalogue: Catalogue) -> None:
             report=None,
         )
     )
-    runner = Runner(catalogue, {})
-    runner.run("backup", "a/b", lambda run: run.step("look", lambda: None))
-    with pytest.raises(ZeroDivisionError):
-        runner.run("backup", "a/b", lambda run: run.step("divide", lambda: 1 / 0))
+    ledger = Ledger(catalogue)
+    ledger.enlist(WorkerRow("w", "worker", "host", 1, 1, "1", 1, NOW, NOW))
+    for error in (None, ZeroDivisionError("division by zero")):
+        ledger.submit(Order("backup", "a/b", {}, ()))
+        claim = ledger.claim("w", {})
+        assert claim
+        attempt = ledger.start_attempt(claim, "look")
+        ledger.end_attempt(claim, attempt, Outcome.FAILED if error else Outcome.PASSED, error=error)
+        ledger.end(claim, RunState.FAILED if error else RunState.DONE, error=error)
+
+
+def record_upkeep(catalogue: Catalogue) -> None:
+    here, day = Key(TENANT, SYSTEM, "same-city"), timedelta(days=1)
+    verifications.record_verification(catalogue, verifications.Verified(here, "structure", NOW - day, NOW - day / 2), 9)
+    verifications.keep_slices(catalogue, here, [Slice("3", 1, 9, NOW - 9 * day, NOW - 3 * day)])
+    fault = verifications.Fault("key", verifications.Kind.CORRUPT, "its content does not match its name")
+    verifications.record_faults(catalogue, here, [fault], NOW - day)
+    verifications.record_expiry(catalogue, here, ran_at=NOW - 2 * day)
+
+
+def test_upkeep_is_shown_with_its_objective(registry: CollectorRegistry, catalogue: Catalogue) -> None:
+    record_upkeep(catalogue)
+    series, day = scrape(registry), timedelta(days=1)
+    far = {**LABELS, "centre": "provincial"}
+    assert value(series, "tricenter_data_unread_timestamp_seconds", **LABELS) == (NOW - 3 * day).timestamp()
+    assert value(series, "tricenter_data_read_objective_seconds", **LABELS) == timedelta(days=28).total_seconds()
+    assert value(series, "tricenter_retention_last_timestamp_seconds", **LABELS) == (NOW - 2 * day).timestamp()
+    last = value(series, "tricenter_verification_last_timestamp_seconds", **LABELS, kind="structure")
+    assert last == (NOW - day / 2).timestamp()
+    assert value(series, "tricenter_findings_open", **LABELS) == 1
+    assert value(series, "tricenter_findings_open", **far) == 0
 
 
 def scrape(registry: CollectorRegistry) -> Series:

@@ -75,3 +75,14 @@ def test_a_tier_or_tenant_that_cannot_be_read_is_not_called_unknown(tmp_path, si
     (site_folder / "plans").mkdir()
     (site_folder / "plans" / "his.yaml").write_text("plan: his\nsystem: health/his\n", "utf-8")
     assert [each.path for each in check_site(site_folder).findings] == ["tenants[health]", "tiers[archive]"]
+
+
+def test_a_blackout_names_tenants_and_systems_of_the_site(site_folder):
+    site = site_folder / "site.yaml"
+    period = "from: 2027-03-03, to: 2027-03-03, reason: {zh: 会, en: x}"
+    site.write_text(
+        site.read_text("utf-8") + f"blackouts: [{{{period}, tenants: [helth], systems: [health/his]}}]\n", "utf-8"
+    )
+    assert [(each.path, each.hint) for each in check_site(site_folder).findings] == [
+        ("blackouts[0].tenants[0]", "did you mean health?")
+    ]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from policies.limits import Limit
 from policies.plan import FingerprintProbe, ImageProbe, ManifestProbe, Plan, SqlProbe
 from policies.schema import MODELS
-from policies.site import Centre, Cloud, Location, NetworkZone, SiteFile, Vault
+from policies.site import Blackout, Centre, Cloud, Location, NetworkZone, SiteFile, Vault
 from policies.tenant import (
     BlockStorageQuota,
     ComputeQuota,
@@ -27,8 +29,8 @@ from policies.tenant import (
     Tenant,
     VolumeSource,
 )
-from policies.tiers import CopyRule, DrillRule, Retention, Tier
-from policies.values import Text
+from policies.tiers import CopyRule, DrillRule, Retention, ScheduleRule, Tier, WindowRule
+from policies.values import Text, format_duration
 
 PAGE = (Path(__file__).parents[3] / "docs" / "site-folder.md").read_text("utf-8")
 
@@ -39,10 +41,14 @@ MODEL_OF: dict[str, type[BaseModel]] = {
     "cloud": Cloud,
     "vault": Vault,
     "zones.NAME": NetworkZone,
+    "blackouts": Blackout,
+    "limits.SLOT": Limit,
     "tiers/*.yaml": Tier,
     "copies.CENTRE": CopyRule,
     "retention": Retention,
     "drill": DrillRule,
+    "schedule": ScheduleRule,
+    "schedule.windows": WindowRule,
     "tenants/*.yaml": Tenant,
     "quota": Quota,
     "quota.compute": ComputeQuota,
@@ -86,8 +92,11 @@ def stated(model: type[BaseModel], *, of_a_union: bool) -> list[Row]:
     for name, field in model.model_fields.items():
         value: Any = None if field.is_required() else field.get_default(call_default_factory=True)
         required = field.is_required() or (of_a_union and name == "kind")
+        if isinstance(value, timedelta):
+            value = format_duration(value.total_seconds())
         plain = isinstance(value, bool | int | str) and value != "" and not required
-        rows.append((name, required, str(value).lower() if isinstance(value, bool) else str(value) if plain else ""))
+        default = str(value).lower() if isinstance(value, bool) else str(value) if plain else ""
+        rows.append((field.alias or name, required, default))
     return rows
 
 

@@ -109,6 +109,7 @@ def patterns(schema_part: Any) -> Iterator[str]:
     if isinstance(schema_part, dict):
         if isinstance(schema_part.get("pattern"), str):
             yield schema_part["pattern"]
+        yield from schema_part.get("patternProperties", ())
         for child in schema_part.values():
             yield from patterns(child)
     if isinstance(schema_part, list):

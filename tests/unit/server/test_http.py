@@ -1,102 +1,134 @@
-"""The pages, asked as a WSGI server would, and the addresses that `serve` accepts."""
+"""The pages that need no token, and the addresses that `serve` listens on."""
 
 from __future__ import annotations
 
-import json
 import socket
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from wsgiref.util import setup_testing_defaults
 
 import click
 import pytest
+from fake_flows import Hand
+from starlette.testclient import TestClient
 
 from orchestrator.catalogue.store import Catalogue
 from orchestrator.errors import InvalidInput, Refused
-from orchestrator.server.commands import Address
-from orchestrator.server.http import application, open_server
-from policies.load import load_site
+from orchestrator.server import listening
+from orchestrator.server.control import Served
+from orchestrator.server.http import SILENT_SECONDS, Pulse, application
+from orchestrator.server.listening import HttpServer, listen_on
+from orchestrator.server.serving import Address
 from policies.site import Site
 
-Ask = Callable[..., tuple[int, dict[str, str], str]]
 
-
-@pytest.fixture(scope="module")
-def site() -> Site:
-    return load_site(Path(__file__).parents[3] / "examples" / "dalian")
-
-
-@pytest.fixture
-def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
-    made = Catalogue(f"sqlite:///{tmp_path / 'catalogue.sqlite'}")
-    yield made
-    made.engine.dispose()
+@dataclass(frozen=True)
+class Engine:
+    id: str
 
 
 @pytest.fixture
-def ask(site: Site, catalogue: Catalogue) -> Ask:
-    app = application(site, catalogue)
-
-    def asked(path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], str]:
-        environ: dict[str, Any] = {"PATH_INFO": path, "REQUEST_METHOD": method}
-        setup_testing_defaults(environ)
-        environ |= {f"HTTP_{name.upper()}": value for name, value in headers.items()}
-        seen: list[Any] = []
-        body = b"".join(app(environ, lambda status, fields, error=None: seen.extend((status, fields))))  # type: ignore[arg-type, return-value]
-        return int(seen[0].split()[0]), dict(seen[1]), body.decode()
-
-    return asked
+def pages(site: Site, store: Catalogue) -> Iterator[TestClient]:
+    with TestClient(application(Served(site, store))) as client:
+        yield client
 
 
-def test_metrics_in_the_format_that_is_asked_for(ask: Ask) -> None:
-    code, headers, body = ask("/metrics")
-    assert (code, headers["Content-Type"].split(";")[0]) == (200, "text/plain")
-    assert "# TYPE tricenter_rpo_actual_seconds gauge" in body
-    code, headers, body = ask("/metrics", accept="application/openmetrics-text; version=1.0.0")
-    assert (code, headers["Content-Type"].split(";")[0]) == (200, "application/openmetrics-text")
-    assert body.endswith("# EOF\n")
+def test_metrics_in_the_format_that_is_asked_for(pages: TestClient) -> None:
+    got = pages.get("/metrics")
+    assert (got.status_code, got.headers["Content-Type"].split(";")[0]) == (200, "text/plain")
+    assert "# TYPE tricenter_rpo_actual_seconds gauge" in got.text
+    got = pages.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
+    assert (got.status_code, got.headers["Content-Type"].split(";")[0]) == (200, "application/openmetrics-text")
+    assert got.text.endswith("# EOF\n")
 
 
-def test_health_follows_the_catalogue(ask: Ask, catalogue: Catalogue, tmp_path: Path) -> None:
-    code, headers, body = ask("/healthz")
-    assert (code, json.loads(body)["status"], json.loads(body)["site"]) == (200, "ok", "dalian")
-    assert headers["Content-Type"] == "application/json; charset=utf-8"
-    catalogue.engine.dispose()
+def test_metrics_are_packed_and_chosen_for_who_asks_so(pages: TestClient) -> None:
+    assert pages.get("/metrics", headers={"Accept-Encoding": "gzip"}).headers["Content-Encoding"] == "gzip"
+    assert "Content-Encoding" not in pages.get("/metrics", headers={"Accept-Encoding": "identity"}).headers
+    chosen = pages.get("/metrics", params={"name[]": "tricenter_points"}).text
+    assert "tricenter_points{" in chosen
+    assert "tricenter_rpo" not in chosen
+
+
+def test_health_follows_the_catalogue(pages: TestClient, store: Catalogue, tmp_path: Path) -> None:
+    got = pages.get("/healthz")
+    assert (got.status_code, got.json()["status"], got.json()["site"]) == (200, "ok", "dalian")
+    assert got.headers["Content-Type"].startswith("application/json")
+    store.engine.dispose()
     (tmp_path / "catalogue.sqlite").unlink()
-    code, _, body = ask("/healthz")
-    assert code == 503
-    assert json.loads(body)["error"] == "OperationalError"
+    got = pages.get("/healthz")
+    assert (got.status_code, got.json()["status"]) == (503, "the catalogue does not answer")
+    assert str(tmp_path) not in got.text, "where the catalogue is, is nobody's business"
+    assert pages.get("/").status_code == 200
 
 
-def test_front_page_links_both(ask: Ask) -> None:
-    code, _, body = ask("/")
-    assert code == 200
-    assert 'href="/metrics"' in body
-    assert 'href="/healthz"' in body
-    assert "大连" in body
+def test_ready_while_the_engine_is_enlisted(site: Site, store: Catalogue, hand: Hand) -> None:
+    with TestClient(application(Served(site, store, engine=Engine(hand.worker)))) as pages:
+        assert pages.get("/readyz").status_code == 200
+        hand.ledger.dismiss(hand.worker)
+        got = pages.get("/readyz")
+        assert (got.status_code, got.json()["status"]) == (503, "the engine is not enlisted")
+        assert pages.get("/healthz").status_code == 200
 
 
-def test_other_pages_and_methods(ask: Ask) -> None:
-    assert ask("/etc/passwd")[0] == 404
-    assert ask("/", method="POST")[0] == 405
-    assert ask("/metrics", method="DELETE")[0] == 405
-    assert ask("/healthz", method="HEAD")[::2] == (200, "")
+def test_ready_without_an_engine_is_healthy(pages: TestClient) -> None:
+    assert pages.get("/readyz").status_code == 200
 
 
-def test_port_in_use_is_refused_by_number(site: Site, catalogue: Catalogue) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
+def test_a_beat_that_stands_still_is_counted_from_when_it_was_first_seen() -> None:
+    moments = iter([0.0, 5.0, 6.0, 6.0 + SILENT_SECONDS + 1])
+    pulse = Pulse(lambda: next(moments))
+    assert [pulse.seconds_since(beat) for beat in "aabb"] == [0.0, 5.0, 0.0, SILENT_SECONDS + 1]
+
+
+def test_front_page_links_the_pages(pages: TestClient) -> None:
+    got = pages.get("/")
+    assert got.status_code == 200
+    for page in ("metrics", "healthz", "readyz"):
+        assert f'href="/{page}"' in got.text
+    assert "大连" in got.text
+    assert "/api/v1" not in got.text
+
+
+def test_other_pages_and_methods(pages: TestClient) -> None:
+    assert pages.get("/etc/passwd").status_code == 404
+    assert pages.get("/api/v1/runs").status_code == 404, "no API without a token to guard it"
+    assert pages.post("/").status_code == 405
+    assert pages.delete("/metrics").status_code == 405
+    got = pages.head("/healthz")
+    assert (got.status_code, got.text) == (200, "")
+
+
+def test_port_in_use_is_refused_by_number() -> None:
+    with closing(listen_on("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(Refused, match=f"port {port} on 127.0.0.1 is in use") as caught:
-            open_server("127.0.0.1", port, site, catalogue)
+            listen_on("127.0.0.1", port)
     assert "--listen" in caught.value.hint
 
 
-def test_address_of_another_machine_is_invalid(site: Site, catalogue: Catalogue) -> None:
+def test_address_of_another_machine_is_invalid() -> None:
     with pytest.raises(InvalidInput, match=r"cannot listen on 192\.0\.2\.1"):
-        open_server("192.0.2.1", 15099, site, catalogue)
+        listen_on("192.0.2.1", 15099)
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET /metrics HTT", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhal"]
+)
+def test_a_client_that_falls_silent_is_hung_up_on(
+    site: Site, store: Catalogue, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(listening, "REQUEST_SECONDS", 0.2)
+    with HttpServer(application(Served(site, store)), listen_on("127.0.0.1", 0)) as server:
+        port = int(server.url.strip("/").rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+            client.sendall(sent)
+            began = time.monotonic()
+            while client.recv(4096):
+                pass
+            assert time.monotonic() - began < 4
 
 
 @pytest.mark.parametrize(

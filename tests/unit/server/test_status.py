@@ -16,8 +16,9 @@ from sqlalchemy import update
 
 from orchestrator.catalogue import tables as t
 from orchestrator.catalogue.board import read_board
+from orchestrator.catalogue.database import now
 from orchestrator.catalogue.records import DrillRow, Point
-from orchestrator.catalogue.store import Catalogue, now
+from orchestrator.catalogue.store import Catalogue
 from orchestrator.cli import run
 from orchestrator.server.show import NARROWEST, WIDEST, render
 from policies.load import load_site

@@ -33,6 +33,9 @@ HEAD = (
         (argv.snapshots([]), "snapshots --no-lock"),
         (argv.check(read_data=True, lock=False), "check --read-data --no-lock"),
         (argv.check(read_data=False, lock=True), "check"),
+        (argv.forget(["a" * 64, "0" * 64]), f"forget {'a' * 64} {'0' * 64}"),
+        (argv.prune(repack=True), "prune --max-unused 5%"),
+        (argv.prune(repack=False), "prune --max-unused unlimited"),
     ],
 )
 def test_command_lines(words: list[str], want: str) -> None:
@@ -43,6 +46,12 @@ def test_command_lines(words: list[str], want: str) -> None:
 def test_a_tag_that_restic_would_misread_is_refused(tag: str) -> None:
     with pytest.raises(InvalidInput, match="tag"):
         argv.backup_here(host="h", tags=[tag], exclude=[])
+
+
+@pytest.mark.parametrize("snapshot", ["latest", "aabbccdd", "", "--keep-last=1", "A" * 64])
+def test_only_full_ids_are_forgotten(snapshot: str) -> None:
+    with pytest.raises(ValueError, match="full id"):
+        argv.forget(["a" * 64, snapshot])
 
 
 def test_secrets_travel_in_the_environment_only() -> None:

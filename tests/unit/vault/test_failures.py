@@ -15,7 +15,7 @@ from orchestrator.errors import (
     Unreachable,
 )
 from orchestrator.vault.restic import failures
-from orchestrator.vault.restic.failures import Incomplete, NoRepository
+from orchestrator.vault.restic.failures import Damaged, Incomplete, NoRepository
 from orchestrator.vault.restic.messages import Stored, Unread
 
 NAME = "same-city:dr-bureau/land-registry"
@@ -108,3 +108,16 @@ def test_an_incomplete_backup_names_files_and_keeps_what_was_stored() -> None:
     assert "/f0 (read, errno 13)" in str(error)
     assert "2 more" in str(error)
     assert "/f6" not in str(error)
+
+
+def test_a_check_names_the_packs_that_are_lost_or_of_another_size() -> None:
+    lost, short = "1154201bcb152e61366d6866daa2ff11539159fd6d63637a13e8529188a9b6ed", "ab" * 32
+    said = (
+        f"pack {lost}: does not exist\npack {lost}: does not exist\n"
+        f"pack {short}: unexpected file size: got 1000, expected 16823928\nFatal: repository contains errors\n"
+    )
+    damaged = Damaged(NAME, said)
+    assert damaged.packs == (lost, short)
+    assert NAME in str(damaged)
+    assert "repository contains errors" in str(damaged)
+    assert Damaged(NAME, "").packs == ()

@@ -1,0 +1,105 @@
+"""The flows of this room by name, so that any worker can run them from a row of the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from orchestrator.backups.access import Access, copy_centres
+from orchestrator.backups.replication import replicate_system
+from orchestrator.backups.retention import expire_system
+from orchestrator.backups.run import back_up
+from orchestrator.backups.verify import DEPTHS, verify_system
+from orchestrator.engine.port import FlowSpec, Run
+from orchestrator.errors import InvalidInput, UnknownName
+from policies.site import Site, SystemRef
+from policies.tenant import VolumeSource
+
+
+class Program(Access, Protocol):
+    """What these flows need of the object graph."""
+
+    @property
+    def site(self) -> Site: ...
+
+    def system(self, name: str) -> SystemRef: ...
+
+
+def _back_up(run: Run, program: Program, arguments: Mapping[str, str]) -> Any:
+    return back_up(run, program, program.system(arguments["system"]))
+
+
+def _backup_slots(program: Program, arguments: Mapping[str, str]) -> tuple[str, ...]:
+    ref = program.system(arguments["system"])
+    near = copy_centres(ref)[0]
+    clouds = ("cloud:production",) if any(isinstance(s, VolumeSource) for s in ref.system.sources.values()) else ()
+    # The source is read at the production centre.
+    return ("centre:production", f"centre:{near}", f"vault:{near}", f"tenant:{ref.tenant.tenant}", *clouds)
+
+
+def _replicate(run: Run, program: Program, arguments: Mapping[str, str]) -> Any:
+    ref = program.system(arguments["system"])
+    return replicate_system(run, program, ref, arguments["source"], arguments["target"])
+
+
+def _replicate_slots(program: Program, arguments: Mapping[str, str]) -> tuple[str, ...]:
+    source, target = arguments["source"], arguments["target"]
+    tenant = program.system(arguments["system"]).tenant.tenant
+    return (f"centre:{source}", f"centre:{target}", f"vault:{source}", f"vault:{target}", f"tenant:{tenant}")
+
+
+def _verify(run: Run, program: Program, arguments: Mapping[str, str]) -> Any:
+    ref, depth = program.system(arguments["system"]), arguments["depth"]
+    if depth not in DEPTHS:
+        raise UnknownName("depth of verification", depth, DEPTHS)
+    return verify_system(run, program, ref, arguments["centre"], depth, everything=_is_yes(arguments, "everything"))
+
+
+def _expire(run: Run, program: Program, arguments: Mapping[str, str]) -> Any:
+    ref = program.system(arguments["system"])
+    return expire_system(run, program, ref, arguments["centre"], force=_is_yes(arguments, "force"))
+
+
+def _slots_at(program: Program, arguments: Mapping[str, str]) -> tuple[str, ...]:
+    tenant, centre = program.system(arguments["system"]).tenant.tenant, arguments["centre"]
+    return (f"centre:{centre}", f"vault:{centre}", f"tenant:{tenant}")
+
+
+def _is_yes(arguments: Mapping[str, str], name: str) -> bool:
+    value = arguments.get(name, "no")
+    if value not in ("yes", "no"):
+        raise InvalidInput(f"{name}: want yes or no, got {value!r}")
+    return value == "yes"
+
+
+BACKUP = FlowSpec(
+    name="backup",
+    arguments=("system",),
+    subject=lambda arguments: arguments["system"],
+    slots=_backup_slots,
+    run=_back_up,
+)
+
+REPLICATE = FlowSpec(
+    name="replicate",
+    arguments=("system", "source", "target"),
+    subject=lambda arguments: f"{arguments['system']} {arguments['source']}>{arguments['target']}",
+    slots=_replicate_slots,
+    run=_replicate,
+)
+
+VERIFY = FlowSpec(
+    name="verify",
+    arguments=("system", "centre", "depth", "everything?"),
+    subject=lambda arguments: f"{arguments['system']}@{arguments['centre']} {arguments['depth']}",
+    slots=_slots_at,
+    run=_verify,
+)
+
+RETENTION = FlowSpec(
+    name="retention",
+    arguments=("system", "centre", "force?"),
+    subject=lambda arguments: f"{arguments['system']}@{arguments['centre']}",
+    slots=_slots_at,
+    run=_expire,
+)

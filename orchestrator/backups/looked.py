@@ -1,0 +1,41 @@
+"""What the steps of a verification have in common: what each looked at, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from orchestrator.catalogue.facts import Key
+from orchestrator.catalogue.verifications import Fault, Kind
+from policies.site import SystemRef
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What one step looked at, what it found wrong, and what it found good that was known to be wrong."""
+
+    objects: int
+    size_bytes: int
+    faults: tuple[Fault, ...] = ()
+    healed: tuple[str, ...] = ()
+
+    def __add__(self, other: Looked) -> Looked:
+        return Looked(
+            self.objects + other.objects,
+            self.size_bytes + other.size_bytes,
+            self.faults + other.faults,
+            self.healed + other.healed,
+        )
+
+
+def place_of(ref: SystemRef, centre: str) -> Key:
+    """Return what the catalogue calls a system at a centre."""
+    return Key(ref.tenant.tenant, ref.name, centre)
+
+
+def as_faults(corrupt: Iterable[str], missing: Iterable[str]) -> tuple[Fault, ...]:
+    """Return the faults of what a scrub found not to be as its name says, or gone."""
+    return (
+        *(Fault(key, Kind.CORRUPT, "its content does not match its name") for key in corrupt),
+        *(Fault(key, Kind.MISSING, "it was listed, and gone when it was to be read") for key in missing),
+    )

@@ -1,0 +1,186 @@
+"""What the schedule is derived from, read from the catalogue in a fixed number of queries, however many systems there
+are.
+
+A catalogue keeps a year of points and runs, and a look at it must not grow with them: the newest is found by walking
+an index from its end, failures and ends are read as far back as the schedule needs them, and what verification and
+retention remember is a row each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    ScalarSelect,
+    Select,
+    Subquery,
+    and_,
+    case,
+    func,
+    literal,
+    select,
+)
+
+from orchestrator.catalogue import tables as t
+from orchestrator.catalogue.facts import CLOCKS_DIFFER, RECOVERED
+from orchestrator.catalogue.reading import reading
+from orchestrator.catalogue.records import RunState
+from orchestrator.catalogue.store import Catalogue
+from policies.work import COPY_CENTRES, DONE_WITHIN, FAILURES_WITHIN, AtCentre, Facts, Failures
+
+#: Who asks for what the schedule asks for. A drill that was asked for by anybody else is a person's.
+SCHEDULE = "schedule"
+
+#: What a centre lacks is looked for among points of the last days; older ones are known by the newest alone.
+LACKING_WITHIN = timedelta(days=7)
+
+FAILED = (RunState.FAILED, RunState.ABORTED, RunState.INTERRUPTED)
+
+
+def read_schedule_facts(catalogue: Catalogue, now: datetime) -> Facts:
+    """Return what is known as of `now`, all of one moment. Raises Unreachable when the catalogue does not answer."""
+    with reading(catalogue) as db:
+        return Facts(
+            known_since={(row.tenant, row.system): row.created_at for row in db.execute(select(t.systems))},
+            at=dict(_at_centres(db, now)),
+            drift_at=_drift(db),
+            failures=dict(_failures(db, now)),
+            done=dict(_done(db, now)),
+            open=dict(_open(db)),
+        )
+
+
+def _at_centres(db: Connection, now: datetime) -> Iterator[tuple[tuple[str, str, str], AtCentre]]:
+    nearest, *farther = COPY_CENTRES
+    yield from _rows(db, _known_at(nearest, None, now))
+    for centre in farther:
+        yield from _rows(db, _known_at(centre, nearest, now))
+
+
+def _rows(db: Connection, query: Select[Any]) -> Iterator[tuple[tuple[str, str, str], AtCentre]]:
+    for tenant, system, centre, *known in db.execute(query):
+        yield (tenant, system, centre), AtCentre(*known)
+
+
+def _known_at(centre: str, nearest: str | None, now: datetime) -> Select[Any]:
+    """Return the query of all that is known of each system at one centre, in the order of AtCentre's fields."""
+    keys = select(t.systems.c.tenant, t.systems.c.system, literal(centre).label("centre")).subquery("keys")
+    newest = select(keys, _newest(keys, centre, now).label("data_time")).subquery("newest")
+    nothing = literal(None, t.UtcTime())
+    lacking = _lacking(newest, nearest, now) if nearest else nothing
+    checks, reads = t.verifications.alias("checks"), t.verifications.alias("reads")
+    joined = (
+        newest.outerjoin(checks, and_(_same(newest, checks), checks.c.depth == "structure"))
+        .outerjoin(reads, and_(_same(newest, reads), reads.c.depth == "data"))
+        .outerjoin(t.expiries, _same(newest, t.expiries))
+    )
+    return select(
+        newest.c.tenant,
+        newest.c.system,
+        newest.c.centre,
+        newest.c.data_time,
+        lacking.label("lacking_since"),
+        checks.c.began_at,
+        reads.c.began_at,
+        t.expiries.c.ran_at,
+        _last_drill(newest, centre).label("drilled_at"),
+        _last_drill(newest, centre, t.drills.c.verdict.in_(RECOVERED)).label("recovered_at"),
+        _last_drill(newest, centre, t.drills.c.verdict.in_(RECOVERED), _by_a_person()).label("person_drilled_at"),
+    ).select_from(joined)
+
+
+def _same(left: FromClause, right: FromClause) -> ColumnElement[bool]:
+    return and_(*(getattr(left.c, name) == getattr(right.c, name) for name in ("tenant", "system", "centre")))
+
+
+def _newest(keys: Subquery, centre: str, now: datetime) -> ScalarSelect[datetime]:
+    """The data time of the newest point that a centre lists."""
+    return (
+        select(t.points.c.data_time)
+        .join(t.landings, t.landings.c.point_id == t.points.c.id)
+        .where(
+            (t.points.c.tenant == keys.c.tenant)
+            & (t.points.c.system == keys.c.system)
+            & (t.points.c.data_time <= now + CLOCKS_DIFFER)
+            & (t.landings.c.centre == centre)
+        )
+        .order_by(t.points.c.data_time.desc())
+        .limit(1)
+        .correlate(keys)
+        .scalar_subquery()
+    )
+
+
+def _lacking(newest: Subquery, nearest: str, now: datetime) -> ScalarSelect[datetime]:
+    """When the first of the points landed at the nearest centre that are newer than all that this centre has."""
+    horizon = literal(now - LACKING_WITHIN, t.UtcTime())
+    return (
+        select(t.landings.c.landed_at)
+        .join(t.points, t.landings.c.point_id == t.points.c.id)
+        .where(
+            (t.points.c.tenant == newest.c.tenant)
+            & (t.points.c.system == newest.c.system)
+            & (t.points.c.data_time > func.coalesce(newest.c.data_time, horizon, type_=t.UtcTime()))
+            & (t.points.c.data_time > horizon)
+            & (t.landings.c.centre == nearest)
+        )
+        .order_by(t.points.c.data_time)
+        .limit(1)
+        .correlate(newest)
+        .scalar_subquery()
+    )
+
+
+def _last_drill(keys: Subquery, centre: str, *more: ColumnElement[bool]) -> ScalarSelect[datetime]:
+    return (
+        select(t.drills.c.ended_at)
+        .where(
+            t.drills.c.tenant == keys.c.tenant, t.drills.c.system == keys.c.system, t.drills.c.centre == centre, *more
+        )
+        .order_by(t.drills.c.ended_at.desc())
+        .limit(1)
+        .correlate(keys)
+        .scalar_subquery()
+    )
+
+
+def _by_a_person() -> ColumnElement[bool]:
+    """Whether a drill's run, which has its id, was not asked for by the schedule."""
+    return ~select(t.runs.c.id).where((t.runs.c.id == t.drills.c.id) & (t.runs.c.requested_by == SCHEDULE)).exists()
+
+
+def _drift(db: Connection) -> dict[str, datetime]:
+    done = (t.runs.c.flow == "tenant-drift") & (t.runs.c.state == RunState.DONE)
+    return {row[0]: row[1] for row in db.execute(_last_by_subject().where(done))}
+
+
+def _last_by_subject() -> Select[Any]:
+    return select(t.runs.c.subject, func.max(t.runs.c.started_at)).group_by(t.runs.c.subject)
+
+
+def _done(db: Connection, now: datetime) -> Iterator[tuple[tuple[str, str], datetime]]:
+    for flow in ("backup", "replicate"):
+        done = (t.runs.c.flow == flow) & (t.runs.c.state == RunState.DONE) & (t.runs.c.ended_at > now - DONE_WITHIN)
+        for subject, started_at in db.execute(_last_by_subject().where(done)):
+            yield (flow, subject), started_at
+
+
+def _failures(db: Connection, now: datetime) -> Iterator[tuple[tuple[str, str], Failures]]:
+    ended = t.runs.c.ended_at
+    key = (t.runs.c.flow, t.runs.c.subject)
+    aborted = func.max(case((t.runs.c.state == RunState.ABORTED, ended))).label("aborted_at")
+    query = select(*key, func.min(ended), func.max(ended), aborted).group_by(*key)
+    query = query.where(t.runs.c.state.in_(FAILED) & (ended > now - FAILURES_WITHIN))
+    for flow, subject, first, last, aborted_at in db.execute(query):
+        yield (flow, subject), Failures(first, last, aborted_at)
+
+
+def _open(db: Connection) -> Iterator[tuple[tuple[str, str], str]]:
+    query = select(t.runs.c.flow, t.runs.c.subject, t.runs.c.state).where(t.runs.c.ended_at.is_(None))
+    for flow, subject, state in db.execute(query):
+        yield (flow, subject), state

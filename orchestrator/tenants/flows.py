@@ -1,0 +1,137 @@
+"""The flows of tenants by name, so that any worker can run them from a row of the catalogue.
+
+Nothing is replayed here: what is there is looked at anew whenever a run begins or is resumed, and what is left is done.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from orchestrator.catalogue import leases
+from orchestrator.catalogue.store import Catalogue
+from orchestrator.engine.port import FlowSpec, Run
+from orchestrator.errors import CheckFailed, InvalidInput, Refused, UnknownName
+from orchestrator.tenants.applying import (
+    FLOW,
+    Connections,
+    Outcome,
+    Program,
+    carry_out_all,
+    slots_of,
+    subject_of,
+)
+from orchestrator.tenants.desired import CENTRES, Desired, all_desired
+from orchestrator.tenants.looking import Look, look
+from orchestrator.tenants.planning import conflicts
+from policies.tiers import CentreName
+
+LEASE = "tenant-apply"
+APPROVAL = "approve"
+APPROVAL_SECONDS = 48 * 3600.0
+
+
+class Town(Program, Protocol):
+    """What these flows need of the object graph."""
+
+    @property
+    def catalogue(self) -> Catalogue: ...
+
+
+def _apply(run: Run, program: Town, arguments: Mapping[str, str]) -> dict[str, Any]:
+    """Make one tenant at one centre what the site says. A person approves the plan, unless it came approved."""
+    wanted = _wanted(program, arguments["tenant"], arguments["centre"])
+    found = _look(program, wanted)
+    planned = run.step("plan", lambda: [str(each) for each in found.actions])
+    if conflicts(found.actions):
+        raise Refused(
+            f"{found.target}: {len(conflicts(found.actions))} conflict(s), nothing written",
+            hint=f"tricenter tenant plan {found.target.tenant} shows them; what others created is never touched",
+        )
+    if planned and arguments.get("approved") != "yes" and run.wait(APPROVAL, APPROVAL_SECONDS) is None:
+        raise Refused("nobody approved the plan in time", hint="start it again when somebody can look at it")
+    with leases.hold(program.catalogue, LEASE, run.id, exclusive=False):
+        return _carry_out(run, program, wanted, planned)
+
+
+def _carry_out(run: Run, program: Town, wanted: Desired, approved: list[str]) -> dict[str, Any]:
+    found = _look(program, wanted)
+    if surplus := [str(each) for each in found.actions if str(each) not in approved]:
+        raise Refused(
+            f"{found.target} has changed since its plan was made: {'; '.join(surplus[:3])}",
+            hint="start it again: the new plan wants a new approval",
+        )
+    outcome = Outcome(found.target, found.actions, found.unchanged)
+    connections = Connections(program)
+    try:
+        carry_out_all(run, program, connections, found, outcome, threading.Event(), lambda action: None)
+    finally:
+        connections.close()
+    left = run.attempt("look-again", lambda: [str(each) for each in _look(program, wanted).actions])
+    target = found.target
+    program.catalogue.record_tenant(target.tenant, target.centre, writes=outcome.writes, pending=len(left))
+    if left:
+        raise CheckFailed(f"{target} still differs after the apply: {left[0]}", hint="tricenter tenant plan shows it")
+    return {"done": [str(each) for each in outcome.done], "unchanged": found.unchanged}
+
+
+def _drift(run: Run, program: Town, arguments: Mapping[str, str]) -> dict[str, int]:
+    """Count what differs from the site at one centre, tenant by tenant. Changes nothing there."""
+    centre = _centre(arguments["centre"])
+    wanted = all_desired(program.site, sorted(program.site.tenants), centre)
+
+    def survey() -> dict[str, int]:
+        looks = look(program, wanted)
+        for error in looks.unreachable.values():
+            raise error
+        return {each.target.tenant: len(each.actions) for each in looks.found}
+
+    counted = run.attempt("look", survey)
+    for tenant, pending in counted.items():
+        program.catalogue.record_look(tenant, centre, pending=pending)
+    return {"tenants": len(counted), "drifted": sum(pending > 0 for pending in counted.values())}
+
+
+def _wanted(program: Town, tenant: str, centre: str) -> Desired:
+    if tenant not in program.site.tenants:
+        raise UnknownName("tenant", tenant, program.site.tenants)
+    wanted = all_desired(program.site, [tenant], _centre(centre))
+    if not wanted:
+        raise InvalidInput(f"{tenant} wants nothing at {centre}", hint="a centre without cloud and vault holds nothing")
+    return wanted[0]
+
+
+def _centre(name: str) -> CentreName:
+    if name not in CENTRES:
+        raise UnknownName("centre", name, CENTRES)
+    return name
+
+
+def _look(program: Town, wanted: Desired) -> Look:
+    looks = look(program, [wanted])
+    for error in looks.unreachable.values():
+        raise error
+    return looks.found[0]
+
+
+def _drift_slots(program: Town, arguments: Mapping[str, str]) -> tuple[str, ...]:
+    centre = arguments["centre"]
+    return (f"centre:{centre}", *((f"cloud:{centre}",) if centre in program.site.clouds() else ()))
+
+
+TENANT_APPLY = FlowSpec(
+    name=FLOW,
+    arguments=("tenant", "centre", "approved?"),
+    subject=subject_of,
+    slots=slots_of,
+    run=_apply,
+)
+
+TENANT_DRIFT = FlowSpec(
+    name="tenant-drift",
+    arguments=("centre",),
+    subject=lambda arguments: arguments["centre"],
+    slots=_drift_slots,
+    run=_drift,
+)

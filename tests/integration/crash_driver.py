@@ -1,0 +1,269 @@
+"""An engine that kills itself: a real worker on a real site, ended by SIGKILL at every point of its runs. A program.
+
+Each engine is a process of its own, forked from one that has imported everything and runs no threads: a restart then
+costs what an engine's start costs, and not what Python's does. Nothing but modules passes from one to the next.
+
+A point is a step's name and a moment. A step that is done again comes by its points again, so each point fires once:
+
+    before   the attempt's row is written, the act has not begun
+    inside   the act is at work: at half of its undisturbed time; if it is faster, when it returns, its row still open
+    done     the act returned and its row is closed; the journal does not know
+    after    the journal has it
+
+The engine's own steps have names in brackets: it claims a run, takes it over with steps in its journal, takes away
+what the run made, and writes down the run's end.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import pkgutil
+import re
+import signal
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn, TextIO
+
+import drills
+import orchestrator
+import policies
+from orchestrator.app import App
+from orchestrator.catalogue.ledger import Ledger
+from orchestrator.engine import execution
+from orchestrator.engine.durable import DurableEngine, DurableJournal
+from orchestrator.engine.execution import Execution
+from orchestrator.engine.worker import Worker
+from orchestrator.tenants import flows as tenant_flows
+
+CLAIM, TAKE_OVER, CLEAN_UP, END = "(claim)", "(take-over)", "(clean-up)", "(end)"
+
+SHORTEST_SECONDS = 0.003
+UNKNOWN_SECONDS = 0.03
+POLL_SECONDS = 0.05
+#: No engine may need longer than this to come to its next point, or to the run's end.
+STUCK_SECONDS = 90
+MOST_KILLS = 500
+
+#: No part of an engine.
+NOT_LOADED = ("orchestrator.catalogue.migrations", "orchestrator.lab", "orchestrator.__main__")
+
+#: What differs between two runs of one shape: names of points and tenants, addresses, prefixes of hashes.
+_OWN = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}|\bt-[0-9a-f]{8}\b|\b10\.\d+\.\d+\.\d+|(?<=^read:)[0-9a-f]+$")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a driver is to do: work until these runs have ended; with `kill`, die at every point on the way.
+
+    `seconds` are the undisturbed times of steps by their shape.
+    """
+
+    site: str
+    overlay: str
+    runs: list[str]
+    log: str
+    kill: bool = False
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Kill:
+    """One kill: at which point, and whether the act was at work or had just returned."""
+
+    step: str
+    moment: str
+    at_work: bool
+
+
+def shape(step: str) -> str:
+    """Return a step's name without what is its run's own."""
+    return _OWN.sub("*", step)
+
+
+class Killer:
+    """Ends this process at the first point that has not fired yet."""
+
+    def __init__(self, task: Task, fired: list[Kill]) -> None:
+        self._task, self._fired = task, {(each.step, each.moment) for each in fired}
+        self._journaled = any(each.moment == "after" for each in fired)
+        self._looks = threading.local()
+
+    def at(self, step: str, moment: str, *, at_work: bool = False) -> None:
+        if self._task.kill and (step, moment) not in self._fired:
+            with Path(self._task.log).open("a", encoding="utf-8") as log:
+                log.write(json.dumps(asdict(Kill(step, moment, at_work))) + "\n")
+            os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(60)  # the signal is on its way
+
+    @contextmanager
+    def inside(self, step: str) -> Iterator[None]:
+        self.at(step, "before")
+        if not self._task.kill or (step, "inside") in self._fired:
+            yield
+            return
+        seconds = self._task.seconds.get(shape(step), 2 * UNKNOWN_SECONDS)
+        timer = threading.Timer(max(seconds / 2, SHORTEST_SECONDS), self.at, (step, "inside"), {"at_work": True})
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+        self.at(step, "inside")
+
+    def hook(self) -> None:
+        """Put the points around what the engine does with a step, a run and its end."""
+        self._hook_steps()
+        self._hook_engine()
+
+    def _hook_steps(self) -> None:
+        attempt, once, look = Execution._try, DurableJournal.once, tenant_flows._look
+
+        def trying(self_: Execution, name: str, act: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+            def acting(*a: Any, **k: Any) -> Any:
+                self._looks.within = True
+                with self.inside(name):
+                    return act(*a, **k)
+
+            try:
+                ended = attempt(self_, name, acting, args, kwargs)
+            finally:
+                self._looks.within = False
+            self.at(name, "done")
+            return ended
+
+        def journaling(self_: DurableJournal, name: str, do: Callable[[], Any]) -> Any:
+            ended = once(self_, name, do)
+            self.at(name, "after")
+            return ended
+
+        def looking(program: Any, wanted: Any) -> Any:
+            if getattr(self._looks, "within", False):  # the look of a step is that step's
+                return look(program, wanted)
+            self._looks.count = getattr(self._looks, "count", 0) + 1
+            name = f"(look {self._looks.count})"
+            with self.inside(name):
+                found = look(program, wanted)
+            self.at(name, "done")
+            return found
+
+        Execution._try = trying  # type: ignore[method-assign]
+        DurableJournal.once = journaling  # type: ignore[method-assign]
+        tenant_flows._look = looking
+
+    def _hook_engine(self) -> None:
+        start, clean_up, end = DurableEngine.start, execution.clean_up, Ledger.end
+
+        def starting(self_: DurableEngine, *args: Any, **kwargs: Any) -> None:
+            name = TAKE_OVER if self._journaled else CLAIM
+            self.at(name, "before")
+            start(self_, *args, **kwargs)
+            self.at(name, "done")
+
+        def cleaning(*args: Any, **kwargs: Any) -> None:
+            with self.inside(CLEAN_UP):
+                clean_up(*args, **kwargs)
+            self.at(CLEAN_UP, "done")
+
+        def ending(self_: Ledger, *args: Any, **kwargs: Any) -> None:
+            end(self_, *args, **kwargs)
+            self.at(END, "done")
+
+        DurableEngine.start = starting  # type: ignore[method-assign]
+        execution.clean_up = cleaning
+        Ledger.end = ending  # type: ignore[method-assign]
+
+
+def be_engine(task: Task, fired: list[Kill]) -> None:
+    """Be the engine of the site until the runs have ended, and, after kills, until nothing is known of them."""
+    signal.alarm(STUCK_SECONDS if task.kill else 6 * STUCK_SECONDS)
+    Killer(task, fired).hook()
+    app = App(Path(task.site), Path(task.overlay))
+    worker = Worker(app, kind="server", jobs=1, schedule=False)
+    worker.start()
+    while not all(_is_over(app, run_id, forgotten=task.kill) for run_id in task.runs):
+        time.sleep(POLL_SECONDS)
+    worker.stop(5)
+
+
+def _is_over(app: App, run_id: str, *, forgotten: bool) -> bool:
+    row = app.catalogue.run(run_id)
+    if row.not_before:
+        raise SystemExit(f"run {run_id} is held back: {row.error}")
+    return row.state.ended and not (forgotten and journal_rows(app.state / "catalogue.sqlite", run_id))
+
+
+def journal_rows(database: Path, run_id: str) -> int:
+    """Return how many rows of DBOS name the run."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10)) as db:
+        return sum(
+            db.execute(f"select count(*) from {table} where workflow_uuid like ?", (f"{run_id}.%",)).fetchone()[0]
+            for table in ("workflow_status", "workflow_input", "workflow_output", "operation_outputs")
+        )
+
+
+def drive(task: Task) -> list[Kill]:
+    """Start engines, one after the other's end, until one ends by itself. Return the kills."""
+    while True:
+        fired = read_kills(task.log)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        if (pid := os.fork()) == 0:
+            _be_child(task, fired)
+        _, status = os.waitpid(pid, 0)
+        code, now = os.waitstatus_to_exitcode(status), read_kills(task.log)
+        if code == 0:
+            return now
+        if code != -signal.SIGKILL or len(now) != len(fired) + 1 or len(now) > MOST_KILLS:
+            raise SystemExit(f"an engine ended with {code} after {len(now)} kills, the last at {now[-1:]}")
+
+
+def _be_child(task: Task, fired: list[Kill]) -> NoReturn:
+    code = 1
+    try:
+        be_engine(task, fired)
+        code = 0
+    except SystemExit as error:
+        print(error, file=sys.stderr)
+    except BaseException:
+        logging.exception("the engine")
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def read_kills(log: str) -> list[Kill]:
+    try:
+        return [Kill(**json.loads(line)) for line in Path(log).read_text(encoding="utf-8").splitlines()]
+    except FileNotFoundError:
+        return []
+
+
+def load_all() -> None:
+    """Import the whole program, once for all engines."""
+    for package in (policies, orchestrator, drills):
+        for each in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not each.name.startswith(NOT_LOADED):
+                importlib.import_module(each.name)
+    for service in ("block_storage.v3", "compute.v2", "identity.v3", "image.v2", "network.v2"):
+        importlib.import_module(f"openstack.{service}._proxy")
+
+
+def main(words: Mapping[str, Any], out: TextIO) -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(process)d %(name)s %(message)s")
+    load_all()
+    began = time.monotonic()
+    kills = drive(Task(**words))
+    json.dump({"kills": [asdict(each) for each in kills], "seconds": time.monotonic() - began}, out)
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]), sys.stdout)

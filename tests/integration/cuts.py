@@ -1,0 +1,119 @@
+"""Ways to cut a process off from PostgreSQL so that nothing is refused and nothing comes back."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import secrets
+import select
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.process import run
+
+CLONE_NEWNET = 0x40000000
+LOOK_SECONDS = 0.05
+
+
+class Proxy:
+    """Forwards TCP from `listening` to a port of this machine, until `cut`: then it takes connections and is silent."""
+
+    def __init__(self, listening: socket.socket, port: int) -> None:
+        self._listening, self._target = listening, ("127.0.0.1", port)
+        self.port = int(listening.getsockname()[1])
+        self._open: list[socket.socket] = [listening]
+        self._cut, self._closed = threading.Event(), threading.Event()
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def cut(self) -> None:
+        """Forward nothing more. What is connected stays so, and hears nothing."""
+        self._cut.set()
+
+    def close(self) -> None:
+        self._closed.set()
+        for each in self._threads:
+            each.join()
+        for connection in self._open:
+            connection.close()
+
+    def _accept(self) -> None:
+        while not self._closed.is_set():
+            if not select.select([self._listening], [], [], LOOK_SECONDS)[0]:
+                continue
+            client, _ = self._listening.accept()
+            self._open.append(client)
+            if not self._cut.is_set():
+                server = socket.create_connection(self._target)
+                self._open.append(server)
+                self._threads.append(threading.Thread(target=self._forward, args=(client, server)))
+                self._threads[-1].start()
+
+    def _forward(self, client: socket.socket, server: socket.socket) -> None:
+        to = {client: server, server: client}
+        while not self._closed.is_set():
+            ready = select.select(list(to), [], [], LOOK_SECONDS)[0]
+            if self._cut.is_set():
+                return
+            for each in ready:
+                data = each.recv(65536)
+                with suppress(OSError):
+                    if not data:
+                        to[each].shutdown(socket.SHUT_RDWR)
+                        return
+                    to[each].sendall(data)
+
+
+@dataclass(frozen=True)
+class Line:
+    """What leads to PostgreSQL: the port at which it answers, a prefix for who is to use it, and how it is cut."""
+
+    port: int
+    prefix: Sequence[str]
+    cut: Callable[[], None]
+
+
+@contextmanager
+def silent_proxy(port: int) -> Iterator[Line]:
+    """A proxy that falls silent: connections are taken and answered by nobody, as behind a dead firewall."""
+    proxy = Proxy(_listen(), port)
+    try:
+        yield Line(proxy.port, (), proxy.cut)
+    finally:
+        proxy.close()
+
+
+@contextmanager
+def dead_network(port: int) -> Iterator[Line]:
+    """A network namespace whose only interface goes down. Its loopback leads to a proxy that lives outside of it."""
+    name = f"tricenter-{secrets.token_hex(3)}"
+    ip = ["ip", "-n", name, "link", "set", "lo"]
+    run(["ip", "netns", "add", name], deadline_seconds=10)
+    try:
+        run([*ip, "up"], deadline_seconds=10)
+        with ThreadPoolExecutor(1) as inside:  # a thread of its own: it never comes back out of the namespace
+            proxy = Proxy(inside.submit(_listen, Path("/run/netns") / name).result(), port)
+        try:
+            prefix = ("nsenter", f"--net=/run/netns/{name}")
+            yield Line(proxy.port, prefix, lambda: run([*ip, "down"], deadline_seconds=10) and None)
+        finally:
+            proxy.close()
+    finally:
+        run(["ip", "netns", "delete", name], deadline_seconds=10)
+
+
+def _listen(namespace: Path | None = None) -> socket.socket:
+    if namespace:
+        with namespace.open("rb") as file:
+            libc = ctypes.CDLL(None, use_errno=True)
+            if libc.setns(file.fileno(), CLONE_NEWNET):
+                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    listening.listen()
+    return listening

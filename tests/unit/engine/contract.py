@@ -1,0 +1,344 @@
+"""The contract of an engine: `test_contract.py` holds both to it on SQLite, an integration test on PostgreSQL."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from orchestrator.catalogue.records import Outcome, RunState
+from orchestrator.engine import execution, place
+from orchestrator.engine.port import Run
+from orchestrator.errors import Busy, CheckFailed, TricenterError
+from orchestrator.process import run as run_child
+from tests.unit.engine.harness import Engine
+
+
+def steps(engine: Engine, run_id: str) -> list[tuple[str, int, str]]:
+    return [(each.step, each.generation, str(each.outcome)) for each in engine.ledger.catalogue.attempts(run_id)]
+
+
+class Contract:
+    def test_a_run_leaves_its_result_and_its_evidence(self, engine: Engine) -> None:
+        engine.town.flow(lambda run: run.step("double", lambda: 21 * 2))
+        row = engine.run()
+        assert (row.state, row.result, row.generation, row.exit_code) == (RunState.DONE, 42, 1, None)
+        (attempt,) = engine.ledger.catalogue.attempts(row.id)
+        assert (attempt.step, attempt.outcome, attempt.detail) == ("double", Outcome.PASSED, 42)
+        assert attempt.seconds is not None
+
+    def test_a_failure_is_recorded_with_its_type_hint_and_code(self, engine: Engine) -> None:
+        def fail() -> None:
+            raise Busy("the pump is in use", hint="wait")
+
+        engine.town.flow(lambda run: run.step("pump", fail))
+        row = engine.run()
+        assert (row.state, row.error_type, row.error, row.hint, row.exit_code) == (
+            RunState.FAILED, "Busy", "the pump is in use", "wait", 5,
+        )  # fmt: skip
+        assert steps(engine, row.id) == [("pump", 1, "failed")]
+
+    def test_a_mistake_of_the_flow_is_a_failure_that_names_it(self, engine: Engine) -> None:
+        engine.town.flow(lambda run: run.step("divide", lambda: 1 / 0))
+        row = engine.run()
+        assert (row.state, row.error_type) == (RunState.FAILED, "StepFailed")
+        assert "ZeroDivisionError" in (row.error or "")
+
+    def test_a_result_that_cannot_be_written_down_is_a_failure(self, engine: Engine) -> None:
+        engine.town.flow(lambda run: run.step("connect", object))
+        row = engine.run()
+        assert row.state is RunState.FAILED
+        assert "object" in (row.error or "")
+
+    def test_a_finished_step_is_not_done_again_and_an_interrupted_one_is(self, engine: Engine) -> None:
+        town = engine.town
+
+        def flow(run: Run) -> int:
+            one: int = run.step("one", lambda: town.note("one", 1))
+            two: int = run.step("two", lambda: town.note("two", 2))
+            three: int = run.step("three", lambda: town.note("three", 3))
+            return one + two + three
+
+        town.flow(flow)
+        town.crashes += ["two"]
+        row = engine.run()
+        assert (row.state, row.result, row.generation) == (RunState.DONE, 6, 2)
+        assert town.notes == ["one", "two", "two", "three"]
+        assert steps(engine, row.id) == [
+            ("one", 1, "passed"), ("two", 1, "interrupted"), ("two", 2, "passed"), ("three", 2, "passed"),
+        ]  # fmt: skip
+
+    def test_it_survives_a_crash_in_every_step_of_one_run(self, engine: Engine) -> None:
+        town = engine.town
+        names = ["a", "b", "c", "d"]
+        town.flow(lambda run: [run.step(each, lambda each=each: town.note(each, each)) for each in names])  # type: ignore[misc]
+        town.crashes += names
+        row = engine.run()
+        assert (row.state, row.result, row.generation) == (RunState.DONE, names, 5)
+        assert town.notes == [each for name in names for each in (name, name)]
+
+    def test_a_step_that_failed_is_not_tried_again_after_a_crash(self, engine: Engine) -> None:
+        town = engine.town
+
+        def fail() -> None:
+            town.note("fail")
+            raise CheckFailed("no")
+
+        def flow(run: Run) -> str:
+            try:
+                run.step("fail", fail)
+            except CheckFailed as error:
+                said = str(error)
+            mended: str = run.step("mend", lambda: town.note("mend", said))
+            return mended
+
+        town.flow(flow)
+        town.crashes += ["mend"]
+        assert engine.run().result == "no"
+        assert town.notes == ["fail", "mend", "mend"]
+
+    def test_what_is_derived_anew_is_done_again(self, engine: Engine) -> None:
+        town = engine.town
+
+        def flow(run: Run) -> None:
+            run.attempt("look", lambda: town.note("look"))
+            run.attempt("act", lambda: town.note("act"))
+
+        town.flow(flow)
+        town.crashes += ["act"]
+        row = engine.run()
+        assert town.notes == ["look", "act", "look", "act"]
+        assert [outcome for _, _, outcome in steps(engine, row.id)] == ["passed", "interrupted", "passed", "passed"]
+
+    # --- taking away
+
+    @pytest.mark.parametrize("ending", ["well", "badly"])
+    def test_cleanups_are_done_at_the_end_and_undos_only_after_a_failure(self, engine: Engine, ending: str) -> None:
+        town = engine.town
+
+        def flow(run: Run) -> None:
+            run.cleanup("tidy", what="first")
+            run.undo("undo", what="second")
+            run.step("make", lambda: town.note("make"))
+            if ending == "badly":
+                raise CheckFailed("no")
+
+        town.flow(flow)
+        town.crashes += ["make"]  # registered twice by that, and done once
+        row = engine.run()
+        undone = ["undo second"] if ending == "badly" else []
+        assert town.notes == ["make", "make", *undone, "tidy first"]
+        assert engine.ledger.open_cleanups(row.id) == []
+
+    def test_a_cleanup_that_fails_does_not_hide_how_the_run_ended_and_is_kept(self, engine: Engine) -> None:
+        def flow(run: Run) -> int:
+            run.cleanup("nobody-knows-this", what="x")
+            return 1
+
+        engine.town.flow(flow)
+        row = engine.run()
+        assert row.state is RunState.DONE
+        assert [each.action for each in engine.ledger.open_cleanups(row.id)] == ["nobody-knows-this"]
+
+    # --- control
+
+    def test_an_aborted_run_does_no_further_step_and_takes_back_what_it_did(self, engine: Engine) -> None:
+        town = engine.town
+
+        def flow(run: Run) -> None:
+            run.undo("undo", what="it")
+            run.step("make", lambda: (town.note("make"), engine.ledger.request_abort(run.id, "li"), None)[2])
+            try:
+                run.step("never", lambda: town.note("never"))
+            except CheckFailed:
+                town.note("caught")
+
+        town.flow(flow)
+        row = engine.run()
+        assert (row.state, row.exit_code, row.abort_requested_by) == (RunState.ABORTED, 130, "li")
+        assert town.notes == ["make", "undo it"]
+
+    def test_an_abort_stops_the_child_that_a_step_waits_for(self, engine: Engine) -> None:
+        engine.town.flow(lambda run: run.step("sleep", lambda: run_child(["sleep", "60"], deadline_seconds=60).code))
+        made = engine.submit()
+        engine.work_until(lambda: bool(engine.ledger.catalogue.attempts(made.id)))
+        begin = time.monotonic()
+        engine.ledger.request_abort(made.id, "li")
+        self.until_ended(engine, made.id)
+        assert time.monotonic() - begin < 10
+        assert engine.ledger.catalogue.run(made.id).state is RunState.ABORTED
+
+    def test_a_run_that_was_aborted_while_nobody_had_it_is_compensated(self, engine: Engine) -> None:
+        town = engine.town
+
+        def flow(run: Run) -> None:
+            run.undo("undo", what="it")
+            run.step("make", lambda: (engine.ledger.request_abort(run.id, "li"), town.note("make"))[1])
+
+        town.flow(flow)
+        town.crashes += ["make"]
+        row = engine.run()
+        assert row.state is RunState.ABORTED
+        assert town.notes == ["make", "undo it"]
+
+    def test_a_message_that_is_sent_while_nobody_runs_the_run_is_kept(self, engine: Engine) -> None:
+        town = engine.town
+
+        def flow(run: Run) -> Any:
+            run.step("ask", lambda: (engine.ledger.send(run.id, "approve", {"yes": True}, "wang"), town.note("ask"))[1])
+            answer = run.wait("approve", 60)
+            run.step("act", lambda: town.note("act"))
+            return answer
+
+        town.flow(flow)
+        town.crashes += ["ask", "act"]
+        # Repeating the asking step sends a second answer, which is refused: the flow's own mistake, made harmless.
+        engine.ledger.send = _once(engine.ledger.send)  # type: ignore[method-assign]
+        row = engine.run()
+        assert (row.state, row.result) == (RunState.DONE, {"yes": True})
+        assert town.notes == ["ask", "ask", "act", "act"]
+
+    def test_nobody_answers_in_time(self, engine: Engine) -> None:
+        engine.town.flow(lambda run: run.wait("approve", 0.2))
+        row = engine.run()
+        assert (row.state, row.result) == (RunState.DONE, None)
+
+    def test_a_waiting_run_holds_no_slot(self, engine: Engine) -> None:
+        engine.town.flow(lambda run: run.wait("approve", 30))
+        made = engine.submit()
+        engine.work_until(lambda: engine.ledger.catalogue.run(made.id).state is RunState.WAITING)
+        assert engine.ledger.catalogue.run(made.id).waiting_for == "approve"
+        assert engine.ledger.slots_in_use() == {}
+        engine.ledger.send(made.id, "approve", "yes", "wang")
+        self.until_ended(engine, made.id)
+        assert engine.ledger.catalogue.run(made.id).result == "yes"
+
+    # --- the engine's own troubles
+
+    def test_a_journal_that_does_not_fit_compensates_nothing(self, engine: Engine) -> None:
+        town = engine.town
+
+        def old(run: Run) -> None:
+            run.undo("undo", what="the server")
+            run.step("make", lambda: town.note("make"))
+            run.step("start", lambda: town.note("start"))
+
+        def new(run: Run) -> None:
+            try:
+                run.step("prepare", lambda: town.note("prepare"))
+            except TricenterError:
+                town.note("caught")
+                raise
+
+        town.flow(old)
+        town.crashes += ["start"]
+        made = engine.submit()
+        engine.work_until(lambda: "start" in town.notes)
+        town.flow(new)
+        engine.work_until(lambda: engine.ledger.catalogue.run(made.id).not_before is not None)
+        row = engine.ledger.catalogue.run(made.id)
+        assert row.state is RunState.QUEUED
+        assert "prepare" in (row.error or "")
+        assert town.notes == ["make", "start"]
+        assert [each.action for each in engine.ledger.open_cleanups(made.id)] == ["undo"]
+
+    def test_a_changed_flow_takes_the_old_way_for_the_runs_that_began_on_it(self, engine: Engine) -> None:
+        town = engine.town
+
+        def old(run: Run) -> None:
+            run.undo("undo", what="the server")
+            run.step("make", lambda: town.note("make"))
+            run.step("start", lambda: town.note("start"))
+
+        def new(run: Run) -> None:
+            run.undo("undo", what="the server")
+            if run.changed("prepare-first"):
+                run.step("prepare", lambda: town.note("prepare"))
+            run.step("make", lambda: town.note("make"))
+            run.step("start", lambda: town.note("start"))
+
+        town.flow(old)
+        town.crashes += ["start"]
+        made = engine.submit(who="begun before")
+        engine.work_until(lambda: "start" in town.notes)
+        town.flow(new)
+        self.until_ended(engine, made.id)
+        assert engine.ledger.catalogue.run(made.id).state is RunState.DONE
+        assert town.notes == ["make", "start", "start"]
+        del town.notes[:]
+        town.crashes += ["make"]
+        assert engine.run(who="begun after").state is RunState.DONE
+        assert town.notes == ["prepare", "make", "make", "start"]
+
+    def test_what_is_bound_to_a_machine_is_done_again_on_another(
+        self, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        town = engine.town
+
+        def flow(run: Run) -> None:
+            run.step("choose", lambda: town.note("choose"))
+            run.pin()
+            run.step("restore", lambda: town.note("restore"))
+            run.step("probe", lambda: town.note("probe"))
+
+        town.flow(flow)
+        town.crashes += ["probe"]
+        assert engine.run(who="same machine").state is RunState.DONE
+        assert town.notes == ["choose", "restore", "probe", "probe"]
+        del town.notes[:]
+        town.crashes += ["probe"]
+        made = engine.submit(who="another machine")
+        engine.work_until(lambda: "probe" in town.notes)
+        monkeypatch.setattr(place, "this_place", lambda: "elsewhere/1")
+        self.until_ended(engine, made.id)
+        assert town.notes == ["choose", "restore", "probe", "restore", "probe"]
+
+    def test_a_former_owner_has_no_say(self, engine: Engine) -> None:
+        """A worker that was taken for dead comes back: its run is another's, and its end counts for nothing."""
+        town, held, go = engine.town, threading.Event(), threading.Event()
+
+        def flow(run: Run) -> str:
+            run.undo("undo", what="it")
+
+            def slow() -> str:
+                if not held.is_set():
+                    held.set()
+                    go.wait(10)
+                    return "of the zombie"
+                return "of its successor"
+
+            said: str = run.step("slow", slow)
+            return run.step("then", lambda: town.note(said, said))
+
+        town.flow(flow)
+        made = engine.submit()
+        worker = threading.Thread(target=engine.work_until, args=(held.is_set,))
+        worker.start()
+        held.wait(10)
+        worker.join()
+        row = engine.ledger.catalogue.run(made.id)
+        engine.ledger.release(execution.Claim(row, row.worker or "", row.generation))
+        other = threading.Thread(target=lambda: (time.sleep(1.5), go.set()))
+        other.start()
+        self.until_ended(engine, made.id)
+        other.join()
+        row = engine.ledger.catalogue.run(made.id)
+        assert (row.state, row.result) == (RunState.DONE, "of its successor")
+        assert town.notes == ["of its successor"]
+
+    @staticmethod
+    def until_ended(engine: Engine, run_id: str) -> None:
+        engine.work_until(lambda: engine.ledger.catalogue.run(run_id).state.ended)
+
+
+def _once(send: Any) -> Any:
+    sent: list[str] = []
+
+    def quiet(run_id: str, *rest: Any) -> None:
+        if run_id not in sent:
+            sent.append(run_id)
+            send(run_id, *rest)
+
+    return quiet
