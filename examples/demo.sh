@@ -5,6 +5,27 @@ cd "$(dirname "$0")/.."
 export TRICENTER_SITE=$PWD/examples/dalian
 began=$SECONDS
 
+# The server of this demo, which it kills once to show that nothing is lost by it.
+export TRICENTER_SERVER=http://127.0.0.1:15095
+log=$(mktemp)
+server=
+serve() {
+  printf '\033[2m$ tricenter serve --no-schedule --listen %s &\033[0m\n' "${TRICENTER_SERVER#http://}"
+  tricenter serve --no-schedule --listen "${TRICENTER_SERVER#http://}" >>"$log" 2>&1 &
+  server=$!
+  for _ in $(seq 60); do
+    if tricenter run list --limit 1 >/dev/null 2>&1; then return; fi
+    sleep 0.5
+  done
+  cat "$log"
+  return 1
+}
+end() {
+  if [ -n "$server" ]; then kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; fi
+  server=
+}
+trap 'end; rm -f "$log"' EXIT
+
 title() { printf '\n\033[1;36m== %s\033[0m  (%d s)\n' "$*" $((SECONDS - began)); }
 run() { printf '\033[2m$ %s\033[0m\n' "$*"; "$@"; }
 
@@ -14,6 +35,7 @@ eval "$(tricenter lab env)"
 
 title "站点 the site"
 run tricenter validate
+run tricenter db upgrade
 
 title "委办局租户 tenants on the clouds of production and the same city"
 run tricenter tenant plan natural-resources
@@ -49,6 +71,21 @@ title "演练 a recovery drill from each vault"
 run tricenter drill run land-registry --centre same-city
 run tricenter drill run one-window --centre same-city
 run tricenter drill run --all --centre provincial
+
+title "任务引擎 the engine: a drill outlives the server that was killed in the middle of it"
+serve
+started=$(tricenter run start drill plan=land-registry centre=provincial --output json |
+  python3 -c 'import json, sys; print(json.load(sys.stdin)["id"])')
+printf '任务 run %s\n' "$started"
+sleep 4
+run kill -KILL "$server"
+wait "$server" 2>/dev/null || true
+serve
+run tricenter run watch "$started"
+end
+
+title "定时任务 what is done next by itself, and why"
+run tricenter schedule show natural-resources --hours 2
 
 title "看板 the board"
 run tricenter status || [ $? -eq 4 ]

@@ -148,6 +148,21 @@ RUNS = Metric(
     "目录中各流程各状态的运行数：排队、运行、等待；完成、失败、已中止、已中断",
     always=False,
 )
+WORKERS = Metric(
+    "tricenter_workers",
+    "gauge",
+    ("kind",),
+    "Processes that execute runs now (server, worker, one-shot). 0 for server and worker: nothing runs by itself.",
+    "当前执行任务的进程数：server、worker、one-shot；server 与 worker 都为 0 时无人执行定时任务",
+)
+QUEUE_OLDEST = Metric(
+    "tricenter_queue_oldest_timestamp_seconds",
+    "gauge",
+    (),
+    "When the run that waits longest in the queue was asked for; absent when nothing waits.",
+    "排队最久的任务的提出时刻；无排队时不存在",
+    always=False,
+)
 RUN_SECONDS = Metric(
     "tricenter_run_last_duration_seconds",
     "gauge",
@@ -265,6 +280,8 @@ METRICS = (
     DRILL_VERDICT,
     PROTECTION,
     RUNS,
+    WORKERS,
+    QUEUE_OLDEST,
     RUN_SECONDS,
     RUN_END,
     FAILURES,

@@ -47,6 +47,10 @@ def activity_samples(activity: Activity, board: Board) -> Iterator[Sample]:
         yield m.POINTS, _labels(row), activity.points.get(Key(row.tenant, row.system, row.centre), 0)
     for (flow, state), count in activity.runs.items():
         yield m.RUNS, (flow, state), count
+    for kind, count in activity.workers.items():
+        yield m.WORKERS, (kind,), count
+    if activity.queued_since:
+        yield m.QUEUE_OLDEST, (), activity.queued_since.timestamp()
     for run in activity.last_runs:
         yield m.RUN_SECONDS, (run.flow,), run.seconds
         yield m.RUN_END, (run.flow,), run.ended_at.timestamp()

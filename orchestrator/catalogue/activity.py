@@ -11,10 +11,13 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from orchestrator.catalogue import tables as t
+from orchestrator.catalogue.database import now
 from orchestrator.catalogue.facts import Key
 from orchestrator.catalogue.reading import reading
 from orchestrator.catalogue.records import Outcome, RunState, TenantCentre
 from orchestrator.catalogue.store import Catalogue
+
+WORKER_KINDS = ("server", "worker", "one-shot")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,10 @@ class Activity:
     points: dict[Key, int]
     #: (flow, state) -> runs; every state of a flow that ever ran is there.
     runs: dict[tuple[str, RunState], int]
+    #: Kind -> processes that execute runs; every kind is there.
+    workers: dict[str, int]
+    #: When the run that waits longest in the queue was asked for.
+    queued_since: datetime | None
     last_runs: tuple[LastRun, ...]
     #: Type of error -> attempts that failed of it.
     failures: dict[str, int]
@@ -44,6 +51,8 @@ def read_activity(catalogue: Catalogue) -> Activity:
         return Activity(
             points=_points(db),
             runs=_runs(db),
+            workers=_workers(db),
+            queued_since=_queued_since(db),
             last_runs=_last_runs(db),
             failures=_failures(db),
             tenants=tuple(TenantCentre(*row) for row in db.execute(select(t.tenant_centres))),
@@ -60,6 +69,19 @@ def _runs(db: Connection) -> dict[tuple[str, RunState], int]:
     query = select(t.runs.c.flow, t.runs.c.state, func.count()).group_by(t.runs.c.flow, t.runs.c.state)
     counted = {(flow, RunState(state)): count for flow, state, count in db.execute(query)}
     return {(flow, state): counted.get((flow, state), 0) for flow, _ in counted for state in RunState}
+
+
+def _workers(db: Connection) -> dict[str, int]:
+    counted = db.execute(select(t.workers.c.kind, func.count()).group_by(t.workers.c.kind))
+    return dict.fromkeys(WORKER_KINDS, 0) | {str(kind): int(count) for kind, count in counted}
+
+
+def _queued_since(db: Connection) -> datetime | None:
+    # A run that is to begin later does not wait for anybody.
+    since = func.coalesce(t.runs.c.not_before, t.runs.c.queued_at)
+    query = select(since).where((t.runs.c.state == RunState.QUEUED) & (since <= now())).order_by(since).limit(1)
+    moment: datetime | None = db.execute(query).scalar()
+    return moment
 
 
 def _last_runs(db: Connection) -> tuple[LastRun, ...]:

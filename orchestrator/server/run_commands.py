@@ -14,7 +14,7 @@ import click
 from orchestrator.catalogue.records import RunState
 from orchestrator.errors import Refused
 from orchestrator.server.client import Client, connect, quoted
-from orchestrator.server.run_show import show_run, show_runs, state
+from orchestrator.server.run_show import show_plan, show_run, show_runs, state
 from orchestrator.server.run_watch import watch as follow
 from orchestrator.server.who import login_name, same_person
 
@@ -150,7 +150,8 @@ def abort(app: App, name: str, yes: bool, output: str) -> None:
 def approve(app: App, name: str, topic: str | None, message: str, yes: bool, output: str) -> None:
     """批准 let a run go on that waits for it. Whoever asked for the run cannot."""
     client = _client(app)
-    waiting = client.get(f"runs/{quoted(name)}")["run"]
+    answered = client.get(f"runs/{quoted(name)}")
+    waiting = answered["run"]
     if waiting["state"] != "waiting":
         raise Refused(f"run {name} waits for nothing: it is {waiting['state']}", hint=f"tricenter run show {name}")
     if same_person(login_name(), waiting["requested_by"]):
@@ -160,6 +161,7 @@ def approve(app: App, name: str, topic: str | None, message: str, yes: bool, out
         )
     if not yes:
         _introduce(app, waiting)
+        show_plan(app.console, answered["attempts"])
         _confirm(f"批准 {waiting['waiting_for']}? approve it?", "look at the run, then add --yes")
     sent = {"topic": topic or waiting["waiting_for"], "message": message}
     told = client.post(f"runs/{quoted(name)}/approve", sent)["run"]

@@ -27,6 +27,9 @@ STATES = {
 OUTCOMES = {"passed": ("green", "✓"), "failed": ("red", "✗"), "interrupted": ("yellow", "↯"), "started": ("blue", "▶")}
 NOTHING = "—"
 
+#: The step whose detail is the lines of a plan.
+PLAN = "plan"
+
 
 def show_runs(console: Console, runs: Iterable[Row], now: str) -> None:
     """Print a table of runs, as they were at `now`: two lines each, so that names stay whole."""
@@ -57,6 +60,7 @@ def show_run(console: Console, answered: Mapping[str, Any]) -> None:
     console.print(_facts(run, now))
     if answered["attempts"]:
         console.print(_attempts(answered["attempts"], now))
+        show_plan(console, answered["attempts"])
     for each in answered["cleanups"]:
         if not each["done"]:
             where = f" @ {each['host']}" if each["host"] else ""
@@ -65,6 +69,15 @@ def show_run(console: Console, answered: Mapping[str, Any]) -> None:
         console.print(f"[red]错误 error:[/] {escape(run['error_type'] or '')}: {escape(run['error'])}")
     if run["hint"]:
         console.print(f"[yellow]下一步 next:[/] {escape(run['hint'])}")
+
+
+def show_plan(console: Console, attempts: Iterable[Row]) -> None:
+    """Print what a run means to do, line by line, when a step of it said so: what somebody is asked to approve."""
+    for each in attempts:
+        if each["step"] == PLAN and isinstance(each["detail"], list):
+            console.print(f"[bold]计划 plan[/]: {len(each['detail'])}")
+            for line in each["detail"]:
+                console.print(f"  {escape(str(line))}", soft_wrap=True)
 
 
 def state(run: Row) -> str:

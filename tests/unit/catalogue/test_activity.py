@@ -41,6 +41,8 @@ def test_counts_runs_failures_points_and_tenants(town: Town) -> None:
         assert seen.runs[("drill", state)] == 1
     assert len(seen.runs) == 2 * len(RunState)
     assert seen.failures == {"ZeroDivisionError": 1}
+    assert seen.workers == {"server": 0, "worker": 1, "one-shot": 0}
+    assert seen.queued_since == town.catalogue.runs(state=RunState.QUEUED)[0].queued_at
     assert [each.flow for each in seen.last_runs] == ["backup"]
     assert 0 <= seen.last_runs[0].seconds < 5
     assert seen.points == {Key(TENANT, SYSTEM, "same-city"): 2, Key(TENANT, SYSTEM, "provincial"): 1}
@@ -50,3 +52,4 @@ def test_counts_runs_failures_points_and_tenants(town: Town) -> None:
 def test_counts_of_an_empty_catalogue(town: Town) -> None:
     seen = read_activity(town.catalogue)
     assert (seen.points, seen.runs, seen.last_runs, seen.failures, seen.tenants) == ({}, {}, (), {}, ())
+    assert (seen.workers, seen.queued_since) == ({"server": 0, "worker": 0, "one-shot": 0}, None)
