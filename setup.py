@@ -34,6 +34,7 @@ setup(
         "sqlalchemy>=2.0.36,<2.2",
         "starlette>=1,<2",
         "tenacity>=9,<10",
+        "tzdata",  # time zones, where the system has none of its own
         "urllib3>=2,<3",
         "uvicorn>=0.30,<1",
     ],

@@ -53,12 +53,17 @@ class Evidence:
         return [each for each in self.attempts if stage_of(each.step)]
 
     @property
+    def last_tries(self) -> list[AttemptRow]:
+        """The last attempt at each of these steps: what was cut off and done again counts by how it ended then."""
+        return list({each.step: each for each in self.steps}.values())
+
+    @property
     def probes(self) -> list[AttemptRow]:
-        return [each for each in self.steps if stage_of(each.step) == "verify"]
+        return [each for each in self.last_tries if stage_of(each.step) == "verify"]
 
     @property
     def restored_bytes(self) -> int:
-        placed = [each.detail for each in self.attempts if each.step.startswith("restore:") and each.detail]
+        placed = [each.detail for each in self.last_tries if each.step.startswith("restore:") and each.detail]
         return sum(each["bytes"] for each in placed)
 
     @property
@@ -157,7 +162,7 @@ def _probe(each: AttemptRow) -> dict[str, Any]:
 
 
 def _problems(row: DrillRow, seen: Evidence) -> Iterator[dict[str, str]]:
-    for each in seen.steps:
+    for each in seen.last_tries:
         if each.outcome is not Outcome.PASSED:
             said = f"{each.error_type}: {each.error}" if each.error else str(each.outcome)
             yield {"zh": f"步骤 {each.step} 未完成：{said}", "en": f"step {each.step} did not pass: {said}"}

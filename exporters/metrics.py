@@ -121,9 +121,9 @@ DRILL_DUE = Metric(
     "tricenter_drill_due_timestamp_seconds",
     "gauge",
     SYSTEM,
-    "When the next drill at the centre is due: the tier's interval after the last drill that recovered the system, "
-    "or after the system became known.",
-    "下次演练到期时间：自上次成功恢复的演练（或系统登记）起按等级间隔推算",
+    "When people must hold the next drill at the centre: the tier's interval after the last one of theirs that "
+    "recovered the system, or after the system became known. Scheduled restore tests do not count.",
+    "人员下次演练到期时间：自上次由人发起且成功恢复的演练（或系统登记）起按等级间隔推算；定时恢复测试不计",
 )
 DRILL_VERDICT = Metric(
     "tricenter_drill_verdict",

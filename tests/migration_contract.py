@@ -86,6 +86,14 @@ def differences(engine: Engine, metadata: Any) -> list[Any]:
 
 
 def test_the_steps_lead_to_the_tables_that_the_program_works_with(engine: Engine) -> None:
+    with engine.begin() as db:
+        config = migrating._config()
+        config.attributes["connection"] = db
+        command.upgrade(config, "head")
+    assert differences(engine, t.metadata) == []
+
+
+def test_an_empty_database_gets_the_newest_tables_at_once(engine: Engine) -> None:
     steps = migrating.upgrade(engine)
     assert [each.version for each in steps] == list(range(1, t.SCHEMA_VERSION + 1))
     assert differences(engine, t.metadata) == []

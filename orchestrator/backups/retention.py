@@ -22,7 +22,7 @@ from orchestrator.catalogue.in_use import read_in_use
 from orchestrator.catalogue.records import PointAt
 from orchestrator.engine.port import Run
 from orchestrator.errors import InvalidInput, Refused, Unreachable
-from orchestrator.vault.restic import Repository, Snapshot
+from orchestrator.vault.restic import Snapshot
 from policies.retention import (
     Decision,
     Farther,
@@ -161,7 +161,7 @@ def _plan(access: Access, ref: SystemRef, centre: str, run_id: str, *, force: bo
 
 def _forget(access: Access, ref: SystemRef, centre: str, snapshots: Sequence[str]) -> int:
     repository, place = access.repository(centre, ref), Key(ref.tenant.tenant, ref.name, centre)
-    _clear_dead_locks(repository)
+    repository.clear_dead_locks()
     # First, so that a run killed from here on owes a prune.
     memory.record_expiry(access.catalogue, place, forgot_at=datetime.now(UTC))
     repository.forget(snapshots)
@@ -175,7 +175,7 @@ def _prune(access: Access, ref: SystemRef, centre: str) -> None:
     replication, for as long as the nearer one keeps them; what it holds in part is removed when the rest expires.
     """
     repository, began = access.repository(centre, ref), datetime.now(UTC)
-    _clear_dead_locks(repository)
+    repository.clear_dead_locks()
     repository.prune(repack=copy_centres(ref)[0] == centre)
     memory.record_expiry(access.catalogue, Key(ref.tenant.tenant, ref.name, centre), pruned_at=began)
 
@@ -185,11 +185,6 @@ def _observe(access: Access, ref: SystemRef, centre: str) -> tuple[str, ...]:
     landed = observe_landings(access.catalogue, access.bucket(centre, tenant), ref, centre)
     memory.record_expiry(access.catalogue, Key(tenant, ref.name, centre), ran_at=datetime.now(UTC), points=len(landed))
     return tuple(each.point.id for each in landed)
-
-
-def _clear_dead_locks(repository: Repository) -> None:
-    if repository.locks():
-        repository.unlock()
 
 
 def _rule(ref: SystemRef, centre: str) -> Retention:

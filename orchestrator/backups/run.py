@@ -42,11 +42,9 @@ def open_repository(access: Access, ref: SystemRef, centre: str) -> None:
     A system has one repository, with one chunker polynomial and one master key, at all its centres. So where another
     centre holds it already, this one is joined by replication and never initialised: Refused says so.
     """
-    tenant = ref.tenant.tenant
-    bucket, repository = access.bucket(centre, tenant), access.repository(centre, ref)
+    repository = access.repository(centre, ref)
     if repository.exists():
-        if any(bucket.list(f"{ref.name}/locks/")):
-            repository.unlock()  # only of the dead: a killed backup leaves its lock, and check would refuse it
+        repository.clear_dead_locks()  # a killed backup leaves its lock, and check would refuse it
         return
     holder = _centre_that_has_it(access, ref, centre)
     if holder:
@@ -120,6 +118,7 @@ def _point(document: PointDocument, proofs: tuple[SourceProof, ...], snapshot: s
 
 
 def _landed(access: Access, ref: SystemRef, centre: str, point: Point) -> PointAt:
+    access.repository(centre, ref).clear_dead_locks()  # of this run's own attempts that were killed
     access.catalogue.add_point(point)
     for landed in observe_landings(access.catalogue, access.bucket(centre, ref.tenant.tenant), ref, centre):
         if landed.point.id == point.id:

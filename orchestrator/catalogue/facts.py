@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import Column, Connection, ScalarSelect, Subquery, func, literal, select, union_all
+from sqlalchemy import Column, ColumnElement, Connection, ScalarSelect, Subquery, func, literal, select, union_all
 
 from orchestrator.catalogue import tables as t
 from orchestrator.catalogue.records import DrillRow
@@ -23,6 +23,9 @@ COPY_CENTRES = ("same-city", "provincial")
 
 #: Verdicts of drills that did recover the system. Only these count as having drilled it.
 RECOVERED = ("met", "missed")
+
+#: Who asks for what the schedule asks for. A drill that was asked for by anybody else is a person's.
+SCHEDULE = "schedule"
 
 #: No point lands before its data time but for clocks of hosts that differ; by more than this they never do.
 CLOCKS_DIFFER = timedelta(hours=1)
@@ -50,7 +53,7 @@ class Facts:
     landings: dict[Key, list[Landing]]
     #: The last drill of each plan and kind, newest first.
     drills: dict[Key, list[DrillRow]]
-    #: The end of the last drill that did recover the system.
+    #: The end of the last drill by a person that did recover the system.
     recovered: dict[Key, datetime]
 
 
@@ -145,12 +148,17 @@ def _last_drills(db: Connection, now: datetime) -> Sequence[DrillRow]:
     return [DrillRow(**row._mapping) for row in db.execute(query)]
 
 
+def by_a_person() -> ColumnElement[bool]:
+    """Whether a drill's run, which has its id, was not asked for by the schedule: a restore test rehearses nobody."""
+    return ~select(t.runs.c.id).where((t.runs.c.id == t.drills.c.id) & (t.runs.c.requested_by == SCHEDULE)).exists()
+
+
 def _recovered(db: Connection, now: datetime) -> Iterator[tuple[Key, datetime]]:
     columns = t.drills.c
     key = (columns.tenant, columns.system, columns.centre)
     query = (
         select(*key, func.max(columns.ended_at))
-        .where(columns.verdict.in_(RECOVERED) & (columns.ended_at <= now))
+        .where(columns.verdict.in_(RECOVERED) & (columns.ended_at <= now) & by_a_person())
         .group_by(*key)
     )
     for tenant, system, centre, ended_at in db.execute(query):

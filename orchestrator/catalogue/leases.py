@@ -28,7 +28,7 @@ LIFETIME = timedelta(seconds=60)
 RENEWALS_PER_LIFETIME = 4
 
 #: Names the lock under which leases are given: two that look at once would both find one free.
-LEASING = 0x7472_6963_0002
+LEASING = 0x7472_6963_0003
 
 log = logging.getLogger(__name__)
 

@@ -51,8 +51,8 @@ class Claim:
 
 
 def new_run_id() -> str:
-    """Return an identifier that sorts by time and is unique: 20261123T101500Z-3f9a1c."""
-    return f"{now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    """Return an identifier that sorts by time and is unique: 20261123T101500Z-3f9a1c07."""
+    return f"{now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
 
 
 class Ledger:

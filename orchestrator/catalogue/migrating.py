@@ -127,9 +127,13 @@ def _take_steps(db: Connection, found: int | None) -> None:
 
     config = _config()
     config.attributes["connection"] = db
-    if found is not None and not inspect(db).has_table("alembic_version"):
-        command.stamp(config, f"{found:04}")  # tables from before the steps were kept
-    command.upgrade(config, "head")
+    if found is None:
+        t.metadata.create_all(db)  # where all steps lead to, at once
+        command.stamp(config, "head")
+    else:
+        if not inspect(db).has_table("alembic_version"):
+            command.stamp(config, f"{found:04}")  # tables from before the steps were kept
+        command.upgrade(config, "head")
     # Programs that know no steps look here, and refuse what is newer than they are.
     if not db.execute(update(t.schema).values(version=t.SCHEMA_VERSION)).rowcount:
         db.execute(insert(t.schema).values(version=t.SCHEMA_VERSION))

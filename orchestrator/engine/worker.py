@@ -208,6 +208,7 @@ class Worker:
         for worker in gone - {each.id for each in self._ledger.catalogue.workers()}:
             log.warning("worker %s is gone; its runs were taken over", worker)
             self._engine.dismiss(worker)
+            self._due["tidy"] = 0.0  # of what it ended last, it has not deleted the journals
         do_cleanups(self._ledger, self._app.actions, self._ledger.orphaned_cleanups(socket.gethostname()))
 
     def _release_again(self) -> None:

@@ -27,14 +27,11 @@ from sqlalchemy import (
 )
 
 from orchestrator.catalogue import tables as t
-from orchestrator.catalogue.facts import CLOCKS_DIFFER, RECOVERED
+from orchestrator.catalogue.facts import CLOCKS_DIFFER, RECOVERED, by_a_person
 from orchestrator.catalogue.reading import reading
 from orchestrator.catalogue.records import RunState
 from orchestrator.catalogue.store import Catalogue
 from policies.work import COPY_CENTRES, DONE_WITHIN, FAILURES_WITHIN, AtCentre, Facts, Failures
-
-#: Who asks for what the schedule asks for. A drill that was asked for by anybody else is a person's.
-SCHEDULE = "schedule"
 
 #: What a centre lacks is looked for among points of the last days; older ones are known by the newest alone.
 LACKING_WITHIN = timedelta(days=7)
@@ -90,7 +87,7 @@ def _known_at(centre: str, nearest: str | None, now: datetime) -> Select[Any]:
         t.expiries.c.ran_at,
         _last_drill(newest, centre).label("drilled_at"),
         _last_drill(newest, centre, t.drills.c.verdict.in_(RECOVERED)).label("recovered_at"),
-        _last_drill(newest, centre, t.drills.c.verdict.in_(RECOVERED), _by_a_person()).label("person_drilled_at"),
+        _last_drill(newest, centre, t.drills.c.verdict.in_(RECOVERED), by_a_person()).label("person_drilled_at"),
     ).select_from(joined)
 
 
@@ -147,11 +144,6 @@ def _last_drill(keys: Subquery, centre: str, *more: ColumnElement[bool]) -> Scal
         .correlate(keys)
         .scalar_subquery()
     )
-
-
-def _by_a_person() -> ColumnElement[bool]:
-    """Whether a drill's run, which has its id, was not asked for by the schedule."""
-    return ~select(t.runs.c.id).where((t.runs.c.id == t.drills.c.id) & (t.runs.c.requested_by == SCHEDULE)).exists()
 
 
 def _drift(db: Connection) -> dict[str, datetime]:

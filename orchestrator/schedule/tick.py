@@ -15,16 +15,19 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from orchestrator.catalogue import leases
+from orchestrator.catalogue.facts import SCHEDULE
 from orchestrator.catalogue.ledger import Ledger
 from orchestrator.catalogue.records import Order, RunRow
 from orchestrator.catalogue.store import Catalogue
 from orchestrator.engine.port import FlowSpec
 from orchestrator.errors import Busy
-from orchestrator.schedule.facts import SCHEDULE, read_schedule_facts
+from orchestrator.schedule.facts import read_schedule_facts
 from policies.schedule import Due, due
 from policies.site import Site
 
 LEASE = "schedule"
+#: So many runs are queued in one transaction: on SQLite nobody else writes until it ends.
+BATCH = 500
 
 
 class Program(Protocol):
@@ -55,14 +58,17 @@ class Ticked:
 def tick(program: Program, now: datetime) -> Ticked:
     """Queue what is due at `now`. May be repeated, and by several workers at once: nothing is queued twice.
 
-    A fixed number of reads, then one transaction with an insert for each run. Raises Unreachable when the catalogue
+    A fixed number of reads, then an insert for each run, the most urgent first. Raises Unreachable when the catalogue
     does not answer.
     """
     holder = f"tick-{os.getpid()}-{secrets.token_hex(4)}"
     try:
         with leases.hold(program.catalogue, LEASE, holder, exclusive=True):
             found = due(program.site, read_schedule_facts(program.catalogue, now), now)
-            queued = program.ledger.submit_new([order_of(program, each) for each in found]) if found else []
+            queued: list[RunRow] = []
+            for first in range(0, len(found), BATCH):
+                orders = [order_of(program, each) for each in found[first : first + BATCH]]
+                queued += program.ledger.submit_new(orders)
     except Busy:
         return Ticked((), (), by_another=True)
     return Ticked(tuple(found), tuple(queued))

@@ -24,7 +24,7 @@ from orchestrator.tenants.applying import (
 )
 from orchestrator.tenants.desired import CENTRES, Desired, all_desired
 from orchestrator.tenants.looking import Look, look
-from orchestrator.tenants.planning import conflicts
+from orchestrator.tenants.planning import Approval, conflicts
 from policies.tiers import CentreName
 
 LEASE = "tenant-apply"
@@ -43,21 +43,21 @@ def _apply(run: Run, program: Town, arguments: Mapping[str, str]) -> dict[str, A
     """Make one tenant at one centre what the site says. A person approves the plan, unless it came approved."""
     wanted = _wanted(program, arguments["tenant"], arguments["centre"])
     found = _look(program, wanted)
-    planned = run.step("plan", lambda: [str(each) for each in found.actions])
+    planned = run.step("plan", Approval.of, found.actions)
     if conflicts(found.actions):
         raise Refused(
             f"{found.target}: {len(conflicts(found.actions))} conflict(s), nothing written",
             hint=f"tricenter tenant plan {found.target.tenant} shows them; what others created is never touched",
         )
-    if planned and arguments.get("approved") != "yes" and run.wait(APPROVAL, APPROVAL_SECONDS) is None:
+    if planned.shown and arguments.get("approved") != "yes" and run.wait(APPROVAL, APPROVAL_SECONDS) is None:
         raise Refused("nobody approved the plan in time", hint="start it again when somebody can look at it")
     with leases.hold(program.catalogue, LEASE, run.id, exclusive=False):
         return _carry_out(run, program, wanted, planned)
 
 
-def _carry_out(run: Run, program: Town, wanted: Desired, approved: list[str]) -> dict[str, Any]:
+def _carry_out(run: Run, program: Town, wanted: Desired, approved: Approval) -> dict[str, Any]:
     found = _look(program, wanted)
-    if surplus := [str(each) for each in found.actions if str(each) not in approved]:
+    if surplus := [str(each) for each in found.actions if not approved.covers(each)]:
         raise Refused(
             f"{found.target} has changed since its plan was made: {'; '.join(surplus[:3])}",
             hint="start it again: the new plan wants a new approval",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from orchestrator.tenants.desired import Desired, Target
-from orchestrator.tenants.items import Item, Observed, Seen, Value
+from orchestrator.tenants.items import Item, Key, Observed, Seen, Value
 
 Kind = Literal["create", "update", "remove", "conflict"]
 
@@ -56,6 +56,39 @@ class Action:
         return change.after not in ("", (), None, self.item.name)
 
 
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """What is approved with a plan: its actions as they were shown, what they make, and the values they end in.
+
+    It outlives the process: after a crash what is left to do may read otherwise than it was shown.
+    """
+
+    shown: tuple[str, ...]
+    made: tuple[str, ...]
+    values: tuple[str, ...]
+
+    @classmethod
+    def of(cls, actions: tuple[Action, ...]) -> Approval:
+        made = tuple(_named(each.item.key) for each in actions if each.kind == "create")
+        values = tuple(_end(each, change) for each in actions for change in each.changes)
+        return cls(tuple(str(each) for each in actions), made, values)
+
+    def covers(self, action: Action) -> bool:
+        """Tell whether an action was shown, or is what is left of one that was begun and cut off.
+
+        Of something that the plan makes, that is any value that it was to have, and what the service makes with it.
+        """
+        if str(action) in self.shown:
+            return True
+        if action.kind == "update":
+            return all(_end(action, each) in self.values for each in action.changes)
+        with_it = action.item.within if action.kind == "remove" else action.item.comes_with
+        return action.kind != "conflict" and with_it is not None and _named(with_it) in self.made
+
+    def as_evidence(self) -> list[str]:
+        return list(self.shown)
+
+
 def plan(wanted: Desired, observed: Observed) -> tuple[Action, ...]:
     """Return the actions, in an order in which they can be done. Empty when all is as it must be."""
     actions = [action for item in wanted.items if (action := _act(wanted.target, item, observed))]
@@ -76,6 +109,14 @@ def show(value: Value) -> str:
     if isinstance(value, tuple):
         return ",".join(value)
     return "unlimited" if value == -1 else str(value)
+
+
+def _named(key: Key) -> str:
+    return " ".join(key)
+
+
+def _end(action: Action, change: Change) -> str:
+    return f"{_named(action.item.key)}.{change.field} → {show(change.after)}"
 
 
 def _detail(change: Change) -> str:

@@ -18,7 +18,7 @@ import time
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -66,12 +66,14 @@ ROWS: Mapping[str, Mapping[str, int]] = {
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """One tick: seconds, what was queued, reads and writes sent to the database, bytes of Python at the peak."""
+    """One tick: seconds by the clock, of our CPU and of the database server's, what was queued, statements, bytes."""
 
     seconds: float
-    queued: int
-    reads: int
-    writes: int
+    cpu: float
+    server_cpu: float
+    queued: float
+    reads: float
+    writes: float
     peak_bytes: int
 
 
@@ -92,6 +94,7 @@ def made_site(tenants: int) -> Site:
 def program(site: Site, catalogue: Catalogue) -> App:
     app = App(None, None)
     app.__dict__.update(site=site, catalogue=catalogue)
+    list(app.flows.values())  # a server has long imported them
     return app
 
 
@@ -203,18 +206,29 @@ def counted(engines: list[Engine]) -> Iterator[Counter[str]]:
         event.remove(engine, "before_cursor_execute", note)
 
 
-def measure(app: App, at: datetime, *, memory: bool = False) -> Cost:
+def measure(app: App, at: datetime, server: int | None, *, memory: bool = False) -> Cost:
     engines = list({id(each): each for each in (app.catalogue.engine, _reader(app.catalogue))}.values())
     if memory:
         tracemalloc.start()
     with counted(engines) as seen:
-        began = time.perf_counter()
+        began, cpu, used = time.perf_counter(), time.process_time(), server_cpu(server)
         ticked: Ticked = tick(app, at)
-        seconds = time.perf_counter() - began
+        seconds, cpu, used = time.perf_counter() - began, time.process_time() - cpu, server_cpu(server) - used
     peak = tracemalloc.get_traced_memory()[1] if memory else 0
     if memory:
         tracemalloc.stop()
-    return Cost(seconds, len(ticked.queued), seen["SELECT"] + seen["WITH"], seen["INSERT"], peak)
+    return Cost(seconds, cpu, used, len(ticked.queued), seen["SELECT"] + seen["WITH"], seen["INSERT"], peak)
+
+
+def server_cpu(pid: int | None) -> float:
+    """Return what a database server's processes have used of CPU, without those that ended; nothing without one."""
+    ticks = 0
+    for place in Path("/proc").glob("[0-9]*/stat") if pid else ():
+        with suppress(OSError):
+            fields = place.read_text().rpartition(")")[2].split()
+            if pid in (int(fields[1]), int(place.parent.name)):
+                ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _reader(catalogue: Catalogue) -> Engine:
@@ -222,26 +236,26 @@ def _reader(catalogue: Catalogue) -> Engine:
     return reading._reader(catalogue) if catalogue.engine.dialect.name == "sqlite" else catalogue.engine
 
 
-def measure_first(url: str, site: Site) -> Cost:
+def measure_first(url: str, site: Site, server: int | None) -> Cost:
     """Return the cost of the tick at which every system of a new site wants its first backup."""
     catalogue = Catalogue(url)
     catalogue.register_systems((ref.tenant.tenant, ref.name) for ref in site.systems())
-    cost = measure(program(site, catalogue), datetime.now(UTC) + timedelta(minutes=15))
+    cost = measure(program(site, catalogue), datetime.now(UTC) + timedelta(minutes=15), server)
     catalogue.engine.dispose()
     return cost
 
 
-def measure_steady(url: str, site: Site, hours: float) -> tuple[int, Cost]:
+def measure_steady(url: str, site: Site, server: int | None, hours: float) -> tuple[int, Cost]:
     """Return the rows of the history, and what a tick costs: medians of some, the memory of one more."""
     catalogue = Catalogue(url)
     rows = write_history(catalogue, site, hours)
     app = program(site, catalogue)
-    measure(app, NOW)  # what the history has begun and not ended
-    costs = [measure(app, NOW + STEP * number) for number in range(1, TICKS + 1)]
-    peak = measure(app, NOW + STEP * (TICKS + 1), memory=True).peak_bytes
+    measure(app, NOW, server)  # what the history has begun and not ended
+    costs = [measure(app, NOW + STEP * number, server) for number in range(1, TICKS + 1)]
+    peak = measure(app, NOW + STEP * (TICKS + 1), None, memory=True).peak_bytes
     catalogue.engine.dispose()
-    middle = {name: median(getattr(each, name) for each in costs) for name in ("seconds", "queued", "reads", "writes")}
-    return rows, Cost(middle["seconds"], int(middle["queued"]), int(middle["reads"]), int(middle["writes"]), peak)
+    names = ("seconds", "cpu", "server_cpu", "queued", "reads", "writes")
+    return rows, Cost(*(median(getattr(each, name) for each in costs) for name in names), peak)
 
 
 def runs_of_a_day(site: Site) -> Counter[str]:
@@ -304,15 +318,19 @@ def _with(known: AtCentre, **changes: Any) -> AtCentre:
 
 
 def print_costs(console: Console, costs: list[tuple[str, int, str, Cost]]) -> None:
-    table = Table("database", "systems", "tick", "seconds", "x smallest", "queued", "reads", "inserts", "peak MiB")
+    table = Table(
+        "database", "systems", "tick", "seconds", "CPU s", "server's CPU s", "CPU, x smallest", "queued", "reads",
+        "inserts", "peak MiB",
+    )  # fmt: skip
     smallest: dict[tuple[str, str], tuple[int, float]] = {}
     for database, systems, kind, cost in costs:
-        count, seconds = smallest.setdefault((database, kind), (systems, cost.seconds))
-        ratio = f"{cost.seconds / seconds:.1f} (x{systems / count:.0f})"
+        cpu = cost.cpu + cost.server_cpu
+        count, least = smallest.setdefault((database, kind), (systems, cpu))
+        ratio = f"{cpu / least:.1f} (systems x{systems / count:.0f})"
         peak = f"{cost.peak_bytes / 2**20:.0f}" if cost.peak_bytes else ""
         table.add_row(
-            database, str(systems), kind, f"{cost.seconds:.2f}", ratio, str(cost.queued), str(cost.reads),
-            str(cost.writes), peak,
+            database, str(systems), kind, f"{cost.seconds:.2f}", f"{cost.cpu:.2f}", f"{cost.server_cpu:.2f}", ratio,
+            f"{cost.queued:.0f}", f"{cost.reads:.0f}", f"{cost.writes:.0f}", peak,
         )  # fmt: skip
     console.print(table)
 
@@ -330,8 +348,8 @@ def print_day(console: Console, day: Counter[str], systems: int, most: int) -> N
 
 
 @contextmanager
-def postgresql() -> Iterator[Callable[[str], str]]:
-    """Start a server and yield what makes a database in it and returns its URL."""
+def postgresql() -> Iterator[tuple[Callable[[str], str], int]]:
+    """Start a server and yield what makes a database in it and returns its URL, and the server's process."""
     with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="tricenter-bench-") as place:
         Path(place).chmod(0o711)
         scratch = make_scratch(Path(place), "tick", 0)
@@ -342,7 +360,7 @@ def postgresql() -> Iterator[Callable[[str], str]]:
             return f"postgresql://{server.user}@/{name}?host={server.socket_dir}&port={server.port}"
 
         try:
-            yield made
+            yield made, server.server.pid
         finally:
             remove_scratch(str(scratch))
 
@@ -354,17 +372,17 @@ def main() -> None:
     options = parser.parse_args()
     console = Console(width=150)
     costs: list[tuple[str, int, str, Cost]] = []
-    with tempfile.TemporaryDirectory(prefix="tricenter-bench-") as folder, postgresql() as made:
+    with tempfile.TemporaryDirectory(prefix="tricenter-bench-") as folder, postgresql() as (made, server):
         console.print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; a history of {options.hours:g} h")
         for tenants in options.tenants:
             site = made_site(tenants)
             systems = tenants * len(TIERS)
-            for database, url in (
-                ("SQLite", lambda name: f"sqlite:///{folder}/{name}.sqlite"),
-                ("PostgreSQL", made),
+            for database, url, pid in (
+                ("SQLite", lambda name: f"sqlite:///{folder}/{name}.sqlite", None),
+                ("PostgreSQL", made, server),
             ):
-                costs.append((database, systems, "first", measure_first(url(f"first{tenants}"), site)))
-                rows, steady = measure_steady(url(f"steady{tenants}"), site, options.hours)
+                costs.append((database, systems, "first", measure_first(url(f"first{tenants}"), site, pid)))
+                rows, steady = measure_steady(url(f"steady{tenants}"), site, pid, options.hours)
                 costs.append((database, systems, "steady", steady))
                 console.print(f"{database}, {systems} systems: {rows:,} rows of history, steady {steady.seconds:.2f} s")
     print_costs(console, sorted(costs, key=lambda each: (each[0], each[2], each[1])))

@@ -155,8 +155,8 @@ class Killer:
             self.at(name, "done")
             return found
 
-        Execution._try = trying  # type: ignore[method-assign]
-        DurableJournal.once = journaling  # type: ignore[method-assign]
+        Execution._try = trying  # type: ignore[method-assign, assignment]
+        DurableJournal.once = journaling  # type: ignore[method-assign, assignment]
         tenant_flows._look = looking
 
     def _hook_engine(self) -> None:
@@ -177,9 +177,9 @@ class Killer:
             end(self_, *args, **kwargs)
             self.at(END, "done")
 
-        DurableEngine.start = starting  # type: ignore[method-assign]
+        DurableEngine.start = starting  # type: ignore[method-assign, assignment]
         execution.clean_up = cleaning
-        Ledger.end = ending  # type: ignore[method-assign]
+        Ledger.end = ending  # type: ignore[method-assign, assignment]
 
 
 def be_engine(task: Task, fired: list[Kill]) -> None:

@@ -98,9 +98,12 @@ def dead_network(port: int) -> Iterator[Line]:
         run([*ip, "up"], deadline_seconds=10)
         with ThreadPoolExecutor(1) as inside:  # a thread of its own: it never comes back out of the namespace
             proxy = Proxy(inside.submit(_listen, Path("/run/netns") / name).result(), port)
+
+        def cut() -> None:
+            run([*ip, "down"], deadline_seconds=10)
+
         try:
-            prefix = ("nsenter", f"--net=/run/netns/{name}")
-            yield Line(proxy.port, prefix, lambda: run([*ip, "down"], deadline_seconds=10) and None)
+            yield Line(proxy.port, ("nsenter", f"--net=/run/netns/{name}"), cut)
         finally:
             proxy.close()
     finally:

@@ -49,7 +49,7 @@ limits:
   centre: {{concurrent: 5}}
   centre:production: {{concurrent: 4}}
   tenant: {{concurrent: 1}}
-  tenant:bureau0: {{per_minute: 10}}
+  tenant:bureau0: {{per_minute: 7}}
 """
 
 TIER = """
@@ -189,11 +189,7 @@ class Evidence:
         by_run: defaultdict[str, list[tuple[int, Interval]]] = defaultdict(list)
         for (run, generation), interval in sorted(self.executions.items()):
             by_run[run].append((generation, interval))
-        return [
-            run
-            for run, each in by_run.items()
-            if any(one[1][1] > other[1][0] for one, other in pairwise(each))
-        ]
+        return [run for run, each in by_run.items() if any(one[1][1] > other[1][0] for one, other in pairwise(each))]
 
     def highest(self, intervals: Mapping[tuple[str, int], Interval]) -> Counter[str]:
         """Return how many of the intervals, at most, held each slot at one moment."""

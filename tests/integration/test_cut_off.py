@@ -58,8 +58,7 @@ def test_a_worker_without_its_database_stops_before_another_takes_over(
         worker = start([*line.prefix, *ELSEWHERE, *WORKER], indirect)
         given = {"folder": str(tmp_path)}
         made = ledger.submit(Order(LONG.name, LONG.subject(given), given, LONG.slots(None, given)))
-        until((tmp_path / "child").exists, 30, lambda: worker.said)
-        child = until_number(tmp_path / "child")
+        child = until_there_is_a_child(tmp_path / "child", worker)
         other = start(WORKER, direct)
         (tmp_path / "short").touch()
         assert {each.host == "elsewhere" for each in ledger.catalogue.workers()} == {True, False}
@@ -83,8 +82,8 @@ def test_a_worker_without_its_database_stops_before_another_takes_over(
     assert any("this worker ends itself" in line for line in worker.said)
 
 
-def until_number(file: Path) -> int:
-    until(lambda: file.read_text().isdigit(), 10, file.read_text)
+def until_there_is_a_child(file: Path, worker: WorkerProcess) -> int:
+    until(lambda: file.exists() and file.read_text().isdigit(), 30, lambda: worker.said)
     return int(file.read_text())
 
 

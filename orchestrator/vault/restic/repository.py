@@ -242,6 +242,11 @@ class Repository:
         """Remove the locks that are provably dead: of a process on this host that has ended, or of old age."""
         run(self._invoke("unlock"))
 
+    def clear_dead_locks(self) -> None:
+        """Unlock, if there is any lock: a restic that was killed has left its own. Cheap, and may be repeated."""
+        if self.locks():
+            self.unlock()
+
     def _invoke(self, *words: str) -> Invocation:
         program = find_program("restic", package="restic")
         self._at.cache.mkdir(parents=True, exist_ok=True, mode=0o700)

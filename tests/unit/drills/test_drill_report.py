@@ -57,6 +57,18 @@ def test_a_failed_drill_says_what_failed_and_why() -> None:
     assert "没有进行校验" in text
 
 
+def test_what_was_cut_off_and_done_again_counts_by_its_last_try() -> None:
+    once, cut = steps(), CheckFailed("cut off")
+    *before, restored, probe, _, _ = once
+    again = [*before, (restored[0], 1.0, cut), restored, restored, (probe[0], 0.1, cut), *once[-3:]]
+    told = document(again)
+    assert told["verdict"] == "met"
+    assert told["restored_bytes"] == document(once)["restored_bytes"]
+    assert [each["name"] for each in told["probes"]] == [each.name for each in PASSED]
+    assert told["problems"] == []
+    assert len(told["steps"]) == len(once) + 3
+
+
 def test_a_missed_objective_is_a_problem_with_both_numbers() -> None:
     told = steps()
     told[4] = (told[4][0], 44000.0, told[4][2])

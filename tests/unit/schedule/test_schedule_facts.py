@@ -15,12 +15,13 @@ from sqlalchemy import event, insert, update
 from orchestrator.app import App
 from orchestrator.catalogue import leases
 from orchestrator.catalogue import tables as t
+from orchestrator.catalogue.facts import SCHEDULE
 from orchestrator.catalogue.ledger import Ledger
 from orchestrator.catalogue.records import DrillRow, Order, Point, RunState, WorkerRow
 from orchestrator.catalogue.store import Catalogue
 from orchestrator.cli import run
 from orchestrator.engine.port import FlowSpec
-from orchestrator.schedule.facts import SCHEDULE, read_schedule_facts
+from orchestrator.schedule.facts import read_schedule_facts
 from orchestrator.schedule.tick import LEASE, tick
 from policies.load import load_site
 from policies.site import Site

@@ -280,7 +280,8 @@ def test_watch_tells_each_attempt_and_ends_as_the_run(
         ("ended", "dump"),
         ("ended", "upload"),
     ]
-    assert [each for each in told if each[0] == "state"] == [("state", "queued"), ("state", "running")]
+    states = [each[1] for each in told if each[0] == "state"]
+    assert states in (["queued", "running"], ["running"])  # a state that was over before the first look is not told
     assert told[-1] == ("end", "failed")
 
 

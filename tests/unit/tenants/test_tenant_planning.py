@@ -10,7 +10,7 @@ from orchestrator.tenants import items
 from orchestrator.tenants.desired import Desired, Target, membership_item, role_item, rule_item
 from orchestrator.tenants.items import Item, Key, Observed, Seen
 from orchestrator.tenants.observing import by_key
-from orchestrator.tenants.planning import Action, conflicts, plan
+from orchestrator.tenants.planning import Action, Approval, conflicts, plan
 
 LAND = Target("land", "production")
 
@@ -216,3 +216,23 @@ def test_a_plan_touches_nothing_that_is_not_ours(wanted: Desired, observed: Obse
     for action in plan(wanted, observed):
         if action.kind in ("update", "remove"):
             assert action.object_id not in theirs
+
+
+def test_an_approval_covers_what_is_left_of_an_action_that_was_cut_off() -> None:
+    closed = items.SecurityGroup("closed", "nothing leaves", open_egress=False)
+    quota, rule = items.Quota("compute", {"cores": 40, "ram": -1}), rule_item("closed", Rule("egress", "IPv4"))
+    wanted = want(quota, SUBNET, closed)
+    approved = Approval.of(plan(wanted, {}))
+    untagged = items.Subnet("office", "office", "10.1.0.0/24", ("10.1.0.53",), "zone office", tag=False)
+    left = plan(wanted, seen(items.Quota("compute", {"cores": 20, "ram": -1}), untagged, closed, rule))
+    assert [each.kind for each in left] == ["update", "update", "remove"]
+    assert all(approved.covers(each) for each in left)
+    assert approved.as_evidence() == told(wanted, {})
+
+
+def test_an_approval_covers_nothing_that_was_not_in_its_plan() -> None:
+    approved = Approval.of(plan(want(items.Quota("compute", {"cores": 40})), {}))
+    more = plan(want(items.Quota("compute", {"cores": 80}), SUBNET), seen(items.Quota("compute", {"cores": 20})))
+    lost = plan(want(), seen(role_item("user", "zhang", "member")))
+    assert [each.kind for each in (*more, *lost)] == ["update", "create", "remove"]
+    assert not any(approved.covers(each) for each in (*more, *lost))
