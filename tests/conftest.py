@@ -17,6 +17,13 @@ from orchestrator.lab.progress import Progress
 pytest.register_assert_rewrite("tests.ledger_contract", "tests.migration_contract")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together, in one of several processes, what shares something made once: the lab, or a module's servers."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("lab" if "lab" in fixtures else item.path.stem))
+
+
 @dataclass(frozen=True)
 class RunningLab:
     """The lab as tests see it: both clouds, both vaults and PostgreSQL run."""

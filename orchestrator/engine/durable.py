@@ -14,7 +14,7 @@ import logging
 from collections.abc import Callable, Container
 from contextlib import suppress
 
-from dbos import DBOS, DBOSConfig, SetWorkflowID
+from dbos import DBOS, DBOSClient, DBOSConfig, SetWorkflowID
 from dbos import error as dbos_error
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -64,12 +64,11 @@ class DurableEngine:
             "executor_id": self._worker,  # never used by a process before: the same id twice runs a step twice
             "log_level": "CRITICAL",
             "console_log_level": "CRITICAL",
-            "run_migrations": self._url.startswith("sqlite"),
+            "run_migrations": False,
             "use_listen_notify": False,
             "scheduler_polling_interval_sec": 3600.0,
         }
         if not self._url.startswith("sqlite"):
-            config["db_engine_kwargs"] = {"connect_args": {"connect_timeout": CONNECT_SECONDS}}
             config["sys_db_pool_size"] = 8
         DBOS(config=config)
         conduct = self._conduct
@@ -85,14 +84,24 @@ class DurableEngine:
         self._run = run
         DBOS.listen_queues([self._worker])
         try:
+            self._open_queue()
             DBOS.launch()
-            DBOS.register_queue(self._worker, polling_interval_sec=POLL_SECONDS)
         except (SQLAlchemyError, dbos_error.DBOSException) as error:
             DBOS.destroy(destroy_registry=True)
             raise Unreachable(
                 f"the engine cannot start: {type(error).__name__}: {getattr(error, 'orig', error)}",
                 hint="tricenter db upgrade makes the engine's tables; is the database up?",
             ) from error
+
+    def _open_queue(self) -> None:
+        """Make this worker's queue, through which forks come to it. Before the launch, which looks for it each second."""
+        if self._url.startswith("sqlite"):
+            upgrade(self._url)
+        client = DBOSClient(system_database_url=_plain(self._url))
+        try:
+            client.register_queue(self._worker, polling_interval_sec=POLL_SECONDS, application_name=APPLICATION)
+        finally:
+            client.destroy()
 
     def start(self, run_id: str, generation: int, *, keep: int | None = None) -> None:
         """Execute a run here: from its beginning, or from where its former execution was.
@@ -174,7 +183,8 @@ def _plain(url: str) -> str:
     parsed = make_url(url)
     if parsed.drivername.startswith("sqlite"):
         return url
-    return parsed.set(drivername="postgresql").render_as_string(hide_password=False)
+    reached = parsed.set(drivername="postgresql").update_query_dict({"connect_timeout": str(CONNECT_SECONDS)})
+    return reached.render_as_string(hide_password=False)
 
 
 def _quiet() -> None:
