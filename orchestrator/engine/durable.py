@@ -94,7 +94,7 @@ class DurableEngine:
             ) from error
 
     def _open_queue(self) -> None:
-        """Make this worker's queue, through which forks come to it. Before the launch, which looks for it each second."""
+        """Make the queue through which forks come to this worker: before the launch, which looks once a second."""
         if self._url.startswith("sqlite"):
             upgrade(self._url)
         client = DBOSClient(system_database_url=_plain(self._url))
