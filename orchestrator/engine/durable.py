@@ -147,6 +147,14 @@ class DurableEngine:
         return next((each for each in names if each in known), None)
 
 
+class _Fault(BaseException):
+    """Carries a JournalFault past DBOS, which would otherwise keep it as the step's result."""
+
+    def __init__(self, fault: JournalFault) -> None:
+        super().__init__(str(fault))
+        self.fault = fault
+
+
 class DurableJournal:
     """Satisfies `orchestrator.engine.execution.Journal`, inside a workflow of DBOS."""
 
@@ -156,9 +164,17 @@ class DurableJournal:
     def once(self, name: str, do: Callable[[], Ended]) -> Ended:
         self._entries += 1
 
+        def outcome() -> tuple[str, bool]:
+            # Always returned and never raised, so that DBOS writes down no failure but its own …
+            try:
+                return written_down(do())
+            except JournalFault as fault:
+                raise _Fault(fault) from fault  # … and of ours nothing: the step is to be done again
+
         try:
-            # An outcome is always returned and never raised, so that DBOS knows no failure but its own.
-            return read_back(*DBOS.run_step({"name": name}, lambda: written_down(do())))
+            return read_back(*DBOS.run_step({"name": name}, outcome))
+        except _Fault as carried:
+            raise carried.fault from carried
         except Exception as error:
             raise JournalFault(f"step {name}: {type(error).__name__}: {error}") from error
 

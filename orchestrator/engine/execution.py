@@ -167,6 +167,8 @@ class Execution:
         except KeyboardInterrupt as error:
             self._close(attempt, Outcome.INTERRUPTED, error=error)
             raise
+        except JournalFault:
+            raise  # no answer of the step
         except Exception as error:
             self._go_no_further()
             told = known_error(self._innermost.error or error)

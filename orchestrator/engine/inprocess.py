@@ -17,7 +17,16 @@ from typing import Any
 
 from orchestrator.catalogue.ledger import Claim, Ledger
 from orchestrator.catalogue.records import Order, RunRow
-from orchestrator.engine.execution import Execution, NoJournal, clean_up, conduct, do_cleanups, worker_id
+from orchestrator.engine.execution import (
+    Execution,
+    Halted,
+    JournalFault,
+    NoJournal,
+    clean_up,
+    conduct,
+    do_cleanups,
+    worker_id,
+)
 from orchestrator.engine.heart import Heart, silent_seconds
 from orchestrator.engine.port import Actions, FlowSpec
 from orchestrator.errors import Aborted, InvalidInput, UnknownName, Unreachable
@@ -70,6 +79,11 @@ class Runner:
         on_run(row.id)
         try:
             return conduct(execution, spec, self._program, self._actions, wrap=wrap)
+        except (Halted, JournalFault) as error:
+            raise Unreachable(
+                f"run {row.id} could not be written down any more: {error}",
+                hint="when the catalogue's database answers again, run the same command again",
+            ) from error
         finally:
             del heart.executions[row.id]
 

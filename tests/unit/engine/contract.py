@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from orchestrator.catalogue import ledger
+from orchestrator.catalogue.ledger import Claim
 from orchestrator.catalogue.records import Outcome, RunState
 from orchestrator.engine import execution, place
 from orchestrator.engine.port import Run
-from orchestrator.errors import Busy, CheckFailed, TricenterError
+from orchestrator.errors import Busy, CheckFailed, TricenterError, Unreachable
 from orchestrator.process import run as run_child
 from tests.unit.engine.harness import Engine
 
@@ -243,6 +246,33 @@ class Contract:
         assert "prepare" in (row.error or "")
         assert town.notes == ["make", "start"]
         assert [each.action for each in engine.ledger.open_cleanups(made.id)] == ["undo"]
+
+    def test_a_database_that_is_away_when_a_step_begins_poisons_nothing(
+        self, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The step has no answer then, and must not be remembered with one: it is done when the database is back."""
+        town, begin, away = engine.town, engine.ledger.start_attempt, [True]
+
+        def start_attempt(claim: Claim, step: str) -> int:
+            if step == "two" and away:
+                raise Unreachable("the catalogue does not answer")
+            return begin(claim, step)
+
+        def flow(run: Run) -> int:
+            run.undo("undo", what="it")
+            one: int = run.step("one", lambda: town.note("one", 1))
+            return one + run.step("two", lambda: town.note("two", 2))
+
+        monkeypatch.setattr(execution, "RETRY_SECONDS", 0.1)
+        monkeypatch.setattr(engine.ledger, "start_attempt", start_attempt)
+        monkeypatch.setattr(ledger, "HELD_BACK", timedelta(0))
+        town.flow(flow)
+        made = engine.submit()
+        engine.work_until(lambda: engine.ledger.catalogue.run(made.id).not_before is not None)
+        away.clear()
+        self.until_ended(engine, made.id)
+        assert engine.ledger.catalogue.run(made.id).result == 3
+        assert town.notes == ["one", "two"]
 
     def test_a_changed_flow_takes_the_old_way_for_the_runs_that_began_on_it(self, engine: Engine) -> None:
         town = engine.town
