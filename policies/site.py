@@ -136,6 +136,9 @@ class SiteFile(Model):
     )
     timezone: TimeZone = Field("Asia/Shanghai", description="the zone that windows and blackouts are written in")
     tenant_drift_every: Span = Field(timedelta(days=1), description="a look at each cloud for what drifted")
+    keep_runs: Span = Field(
+        timedelta(days=30), description="runs that ended longer ago are forgotten, but for drills and recovery points"
+    )
     blackouts: tuple[Blackout, ...] = Field((), description="periods in which scheduled work is held back")
 
 

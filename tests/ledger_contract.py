@@ -570,6 +570,7 @@ def test_old_runs_are_forgotten_but_for_drills_and_what_must_be_taken_away(
         ledger.end(claim, RunState.DONE)
     ledger.submit(order("open"))
     assert ledger.forget(ledger.clock() - HOUR) == 0
+    assert ledger.forget(ledger.clock() + HOUR, at_most=0) == 0
     assert ledger.forget(ledger.clock() + HOUR) == 2
     assert sorted(each.subject for each in catalogue.runs()) == ["littered", "open", "plan"]
     with catalogue.engine.begin() as db:

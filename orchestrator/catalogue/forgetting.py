@@ -15,8 +15,8 @@ DRILL = "drill"
 AT_ONCE = 500
 
 
-def forget_runs(engine: Engine, before: datetime) -> int:
-    """Drop the runs that ended before then, some at a time, and return how many."""
+def forget_runs(engine: Engine, before: datetime, at_most: int) -> int:
+    """Drop the runs that ended before then, some at a time and no more than `at_most`; return how many."""
     open_cleanups = select(t.cleanups.c.run_id).where(t.cleanups.c.done_at.is_(None))
     old = (
         select(t.runs.c.id)
@@ -25,7 +25,7 @@ def forget_runs(engine: Engine, before: datetime) -> int:
         .limit(AT_ONCE)
     )
     dropped = 0
-    while True:
+    while dropped < at_most:
         with writing(engine) as db:
             ids = list(db.execute(old).scalars())
             for table in (t.attempts, t.cleanups, t.run_slots, t.waits):
@@ -33,4 +33,5 @@ def forget_runs(engine: Engine, before: datetime) -> int:
             db.execute(delete(t.runs).where(t.runs.c.id.in_(ids)))
         dropped += len(ids)
         if len(ids) < AT_ONCE:
-            return dropped
+            break
+    return dropped

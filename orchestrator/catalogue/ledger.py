@@ -32,6 +32,9 @@ from policies.limits import Limits
 #: How long a run that was held back is left alone.
 HELD_BACK = timedelta(seconds=60)
 
+#: So many runs are forgotten at a time: who does it has other things to do.
+FORGOTTEN_AT_MOST = 10_000
+
 
 class Superseded(Exception):
     """The run is another worker's now. None of our errors, so that no flow catches it."""
@@ -347,12 +350,12 @@ class Ledger:
 
     # --- housekeeping
 
-    def forget(self, before: datetime) -> int:
-        """Drop the runs that ended before then, with their evidence, and return how many. May be repeated.
+    def forget(self, before: datetime, at_most: int = FORGOTTEN_AT_MOST) -> int:
+        """Drop runs that ended before then, with their evidence, and return how many. To be repeated while there are.
 
         Those of drills stay, and those with something still to take away.
         """
-        return forget_runs(self._engine, before)
+        return forget_runs(self._engine, before, at_most)
 
 
 def _held(db: Connection, claim: Claim, states: tuple[RunState, ...] = HELD) -> RunRow:

@@ -92,6 +92,7 @@ runs = Table(
     Column("retry_of", String(40)),
     Index("runs_by_flow", "flow", "state", "ended_at"),
     Index("runs_by_state", "state"),
+    Index("runs_by_end", "ended_at"),
     Index("runs_by_queue", "queued_at"),
 )
 # Whoever asks twice finds the first: of one flow about one subject, one run at most has not ended.

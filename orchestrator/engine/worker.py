@@ -29,7 +29,7 @@ from policies.site import Site
 LOOP_SECONDS = 0.5
 REAP_SECONDS = 2.0
 TICK_SECONDS = 15.0
-TIDY_SECONDS = 3600.0
+TIDY_SECONDS = 600.0
 FORGET_AFTER_SECONDS = 5.0
 GRACE_SECONDS = 20.0
 
@@ -160,7 +160,11 @@ class Worker:
             self._execute(claim)
         self._forget()
         if self._is_time("tidy", TIDY_SECONDS):
-            self._engine.tidy(lambda: {each.id for each in self._ledger.catalogue.open_runs()})
+            self._tidy()
+
+    def _tidy(self) -> None:
+        self._engine.tidy(lambda: {each.id for each in self._ledger.catalogue.open_runs()})
+        self._ledger.forget(self._ledger.clock() - self._app.site.keep_runs)
 
     def _is_time(self, what: str, every: float) -> bool:
         if time.monotonic() < self._due[what]:

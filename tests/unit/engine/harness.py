@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Protocol
@@ -130,7 +131,7 @@ class InMemory(_Engine):
 class Durable(_Engine):
     def __init__(self, town: Town, ledger: Ledger) -> None:
         super().__init__(town, ledger)
-        site = SimpleNamespace(limits={})
+        site = SimpleNamespace(limits={}, keep_runs=timedelta(days=30))
         app: Any = SimpleNamespace(
             site=site, ledger=ledger, flows=town.flows, actions=town.actions, tick=lambda now: None
         )

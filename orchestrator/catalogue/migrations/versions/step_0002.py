@@ -150,6 +150,7 @@ def _tenants() -> None:
 
 def _indexes() -> None:
     op.create_index("runs_by_flow", "runs", ["flow", "state", "ended_at"])
+    op.create_index("runs_by_end", "runs", ["ended_at"])
     op.create_index("runs_by_queue", "runs", ["queued_at"])
     _partial("runs_open", "runs", ["flow", "subject"], "ended_at IS NULL", unique=True)
     op.create_index("run_slots_by_time", "run_slots", ["claimed_at"])
