@@ -41,6 +41,7 @@ COMMANDS = {
     "restic": Room("orchestrator.vault.commands:restic", "直接运行 restic plain restic on one repository"),
     "drill": Room("drills.commands:drill", "灾备演练 rehearse recovery and measure RPO and RTO"),
     "status": Room("orchestrator.server.commands:status", "RPO/RTO 看板 the board: objectives and what was reached"),
+    "scenario": Room("orchestrator.server.scenario_command:scenario", "灾损测算 what is lost if centres are lost now"),
     "serve": Room("orchestrator.server.serving:serve", "服务 the engine, the schedule, the API and /metrics"),
     "worker": Room("orchestrator.server.serving:worker", "执行者 the engine alone, any number on PostgreSQL"),
     "run": Room("orchestrator.server.run_commands:run", "任务 list, follow, start, abort and approve runs"),

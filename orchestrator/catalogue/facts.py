@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from sqlalchemy import Column, ColumnElement, Connection, ScalarSelect, Subquery, func, literal, select, union_all
 
@@ -29,6 +29,9 @@ SCHEDULE = "schedule"
 
 #: No point lands before its data time but for clocks of hosts that differ; by more than this they never do.
 CLOCKS_DIFFER = timedelta(hours=1)
+
+
+Value = TypeVar("Value")
 
 
 class Key(NamedTuple):
@@ -73,7 +76,7 @@ def read_facts(db: Connection, since: datetime, now: datetime) -> Facts:
     return Facts(
         created={(row.tenant, row.system): row.created_at for row in db.execute(select(t.systems))},
         newest=newest,
-        proved=dict(_proved(db, now)),
+        proved=dict(proved_at_centres(db, now)),
         landings=dict(landings),
         drills=dict(drills),
         recovered=dict(_recovered(db, now)),
@@ -82,21 +85,26 @@ def read_facts(db: Connection, since: datetime, now: datetime) -> Facts:
 
 def _edges(db: Connection, since: datetime, now: datetime) -> Iterator[tuple[Key, datetime, datetime, datetime | None]]:
     """Yield of every system at every centre: the newest data, when it landed, and the newest data before `since`."""
-    keys = union_all(
-        *(select(t.systems.c.tenant, t.systems.c.system, literal(centre).label("centre")) for centre in COPY_CENTRES)
-    ).subquery("keys")
+    keys = every_key()
     query = select(
         keys,
-        _newest(t.points.c.data_time, keys, now),
-        _newest(t.landings.c.landed_at, keys, now),
-        _newest(t.points.c.data_time, keys, since),
+        of_newest(t.points.c.data_time, keys, now),
+        of_newest(t.landings.c.landed_at, keys, now),
+        of_newest(t.points.c.data_time, keys, since),
     )
     for tenant, system, centre, data_time, landed_at, data_before in db.execute(query):
         if data_time:
             yield Key(tenant, system, centre), data_time, landed_at, data_before
 
 
-def _newest(column: Column[datetime], keys: Subquery, at: datetime) -> ScalarSelect[datetime]:
+def every_key() -> Subquery:
+    """Every system at every centre that may hold copies: tenant, system, centre."""
+    return union_all(
+        *(select(t.systems.c.tenant, t.systems.c.system, literal(centre).label("centre")) for centre in COPY_CENTRES)
+    ).subquery("keys")
+
+
+def of_newest(column: Column[Value], keys: Subquery, at: datetime) -> ScalarSelect[Value]:
     """A column of the point with the newest data among those that had landed by `at`."""
     return (
         select(column)
@@ -125,7 +133,8 @@ def _within(db: Connection, since: datetime, now: datetime) -> Iterator[tuple[Ke
         yield Key(tenant, system, centre), Landing(data_time, landed_at)
 
 
-def _proved(db: Connection, now: datetime) -> Iterator[tuple[Key, datetime]]:
+def proved_at_centres(db: Connection, now: datetime) -> Iterator[tuple[Key, datetime]]:
+    """Yield the newest data of every system at every centre among what a restore had proved there by `now`."""
     key = (t.points.c.tenant, t.points.c.system, t.landings.c.centre)
     query = (
         select(*key, func.max(t.points.c.data_time))
