@@ -57,7 +57,7 @@ MOST_KILLS = 500
 NOT_LOADED = ("orchestrator.catalogue.migrations", "orchestrator.lab", "orchestrator.__main__")
 
 #: What differs between two runs of one shape: names of points and tenants, addresses, prefixes of hashes.
-_OWN = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}|\bt-[0-9a-f]{8}\b|\b10\.\d+\.\d+\.\d+|(?<=^read:)[0-9a-f]+$")
+_OWN = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}|\bt-[0-9a-f]{8}\b|\b10\.\d+\.\d+\.\d+|(?<=^read:)[0-9a-f]+$")
 
 
 @dataclass(frozen=True)

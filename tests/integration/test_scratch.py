@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,12 +21,11 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root() -> Iterator[Path]:
     """A place that the user `postgres` can pass through: pytest's folders are closed to others."""
-    for each in (tmp_path, *tmp_path.parents):
-        if each.name.startswith("pytest-") or each == tmp_path:
-            each.chmod(each.stat().st_mode | 0o011)
-    return tmp_path
+    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="tricenter-test-") as place:
+        Path(place).chmod(0o711)
+        yield Path(place)
 
 
 @pytest.fixture
