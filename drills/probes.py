@@ -17,6 +17,7 @@ from orchestrator.backups.document import PointDocument, SourceProof
 from orchestrator.backups.proof import Proof, prove_folder, prove_image
 from orchestrator.backups.sources.path import manifest_from_facts
 from orchestrator.backups.sources.postgresql import Server, connect, fingerprint_tables
+from orchestrator.process import current_leash
 from policies.plan import FingerprintProbe, ImageProbe, ManifestProbe, Probe, SqlProbe
 
 SHOWN_DIFFERENCES = 20
@@ -116,6 +117,8 @@ def probe_sql(each: SqlProbe, server: Server) -> ProbeResult:
         try:
             cursor = connection.execute(each.query.encode())
         except psycopg.Error as error:
+            if leash := current_leash():
+                leash.check()  # cancelled because the drill is stopped: no finding
             said = str(error).strip().splitlines()[0]
             return ProbeResult(name, False, each.expect, f"error: {said}", (each.query,))
         answer = cursor.pgresult

@@ -47,6 +47,7 @@ class Leash:
     def __init__(self, parent: Leash | None = None) -> None:
         self._parent = parent
         self._children: weakref.WeakSet[Child] = weakref.WeakSet()
+        self._calls: list[Callable[[], object]] = []
         self._error: Exception | None = None
 
     @property
@@ -57,6 +58,9 @@ class Leash:
     def pull(self, error: Exception) -> None:
         """Stop the children, and let `check` raise `error` from now on. The first of several errors stays."""
         self._error = self._error or error
+        for call in list(self._calls):
+            with contextlib.suppress(Exception):  # it has just ended by itself
+                call()
         for child in list(self._children):
             child.stop()
 
@@ -64,6 +68,17 @@ class Leash:
         """Raise the error that the leash was pulled with."""
         if error := self.error:
             raise error
+
+    @contextlib.contextmanager
+    def calling(self, stop: Callable[[], object]) -> Iterator[None]:
+        """Call `stop`, in another thread, when the leash is pulled during the block: for what waits for a server."""
+        self._calls.append(stop)
+        try:
+            with self._parent.calling(stop) if self._parent else contextlib.nullcontext():
+                self.check()
+                yield
+        finally:
+            self._calls.remove(stop)
 
     def hold(self, child: Child) -> None:
         self._children.add(child)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import secrets
 import select
 import socket
 import threading
@@ -14,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.process import run
+from orchestrator.process import Child, run
 
 CLONE_NEWNET = 0x40000000
 LOOK_SECONDS = 0.05
@@ -91,23 +90,21 @@ def silent_proxy(port: int) -> Iterator[Line]:
 @contextmanager
 def dead_network(port: int) -> Iterator[Line]:
     """A network namespace whose only interface goes down. Its loopback leads to a proxy that lives outside of it."""
-    name = f"tricenter-{secrets.token_hex(3)}"
-    ip = ["ip", "-n", name, "link", "set", "lo"]
-    run(["ip", "netns", "add", name], deadline_seconds=10)
-    try:
-        run([*ip, "up"], deadline_seconds=10)
-        with ThreadPoolExecutor(1) as inside:  # a thread of its own: it never comes back out of the namespace
-            proxy = Proxy(inside.submit(_listen, Path("/run/netns") / name).result(), port)
+    # Held by a process and not by a mount: that works in a container, too.
+    with Child(["unshare", "--net", "sh", "-c", "ip link set lo up && echo up && exec sleep 600"]) as holder:
+        assert next(holder.lines()) == "up"
+        inside = Path(f"/proc/{holder.pid}/ns/net")
+        with ThreadPoolExecutor(1) as thread:  # of its own: it never comes back out of the namespace
+            proxy = Proxy(thread.submit(_listen, inside).result(), port)
+        enter = ("nsenter", f"--net={inside}")
 
         def cut() -> None:
-            run([*ip, "down"], deadline_seconds=10)
+            run([*enter, "ip", "link", "set", "lo", "down"], deadline_seconds=10)
 
         try:
-            yield Line(proxy.port, ("nsenter", f"--net=/run/netns/{name}"), cut)
+            yield Line(proxy.port, enter, cut)
         finally:
             proxy.close()
-    finally:
-        run(["ip", "netns", "delete", name], deadline_seconds=10)
 
 
 def _listen(namespace: Path | None = None) -> socket.socket:

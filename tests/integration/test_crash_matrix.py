@@ -142,10 +142,14 @@ def undisturbed(case: Case, site: CrashSite, place: Path) -> tuple[str, float]:
 
 
 def shapes(case: Case, attempts: Sequence[AttemptRow]) -> list[str]:
-    """Return the steps, each once. What a kill left half made is updated where it was to be created."""
+    """Return the steps, each once. What a kill left half made is updated where it was to be created.
+
+    A cloud gives a new security group rules of its own. They go in the step that makes the group, or, when that was
+    killed in between, in steps of the next look.
+    """
     told = [shape(each.step) for each in attempts]
     if not case.replayed:
-        told = [re.sub("^(create|update) ", "", each) for each in told]
+        told = [re.sub("^(create|update) ", "", each) for each in told if not each.startswith("remove security rule")]
     return list(dict.fromkeys(told))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +20,7 @@ from orchestrator.backups.document import DUMP, SourceProof
 from orchestrator.catalogue.records import SourceCopy
 from orchestrator.engine.port import Run
 from orchestrator.errors import CredentialRefused, InvalidInput, ProcessFailed, TricenterError, Unreachable
-from orchestrator.process import Child, find_program
+from orchestrator.process import Child, current_leash, find_program
 from orchestrator.process import run as run_program
 from orchestrator.secrets import Secret
 from orchestrator.vault.restic import OnProgress, Progress, Repository, Stored
@@ -85,7 +85,8 @@ def connect(server: Server) -> Iterator[psycopg.Connection]:
         )
     except psycopg.OperationalError as error:
         raise _explain(server, error) from None
-    with connection:
+    leash = current_leash()
+    with connection, leash.calling(connection.cancel) if leash else nullcontext():
         yield connection
 
 
