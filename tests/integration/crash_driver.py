@@ -96,9 +96,11 @@ class Killer:
         self._task, self._fired = task, {(each.step, each.moment) for each in fired}
         self._journaled = any(each.moment == "after" for each in fired)
         self._looks = threading.local()
+        self._dying = threading.Lock()
 
     def at(self, step: str, moment: str, *, at_work: bool = False) -> None:
         if self._task.kill and (step, moment) not in self._fired:
+            self._dying.acquire()  # never let go: of two threads that come to a point, one kills and is heard of
             with Path(self._task.log).open("a", encoding="utf-8") as log:
                 log.write(json.dumps(asdict(Kill(step, moment, at_work))) + "\n")
             os.kill(os.getpid(), signal.SIGKILL)
