@@ -30,6 +30,7 @@ from orchestrator.engine.execution import (
 from orchestrator.engine.heart import Heart, silent_seconds
 from orchestrator.engine.port import Actions, FlowSpec
 from orchestrator.errors import Aborted, InvalidInput, UnknownName, Unreachable
+from orchestrator.person import login_name
 from orchestrator.process import Leash
 from policies.limits import Limits
 
@@ -164,15 +165,6 @@ def make_order(
         slots=spec.slots(program, arguments),
         deadline=deadline,
         reason=reason,
-        requested_by=requested_by or f"{_login()}@{socket.gethostname()}",
+        requested_by=requested_by or login_name(),
         retry_of=retry_of,
     )
-
-
-def _login() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"

@@ -18,11 +18,11 @@ from orchestrator.catalogue.listing import list_attempts, list_cleanups, list_ru
 from orchestrator.catalogue.records import RunRow, RunState
 from orchestrator.catalogue.store import Catalogue
 from orchestrator.errors import InvalidInput, Refused, UnknownName
+from orchestrator.person import same_person
 from orchestrator.server.answers import NoSuchRun, SamePerson, answer, explain, fault, plain
 from orchestrator.server.control import Control
 from orchestrator.server.gate import caller, check_token, read_fields
 from orchestrator.server.orders import make_order, read_text
-from orchestrator.server.who import same_person
 
 ANSWER_SECONDS = 20
 #: Requests that work at once; more wait for their turn within their time.

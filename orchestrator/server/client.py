@@ -22,8 +22,9 @@ from orchestrator.errors import (
     TricenterError,
     Unreachable,
 )
+from orchestrator.person import login_name
 from orchestrator.secrets import read_secret
-from orchestrator.server.who import TOKEN_FILE_VARIABLE, USER_HEADER, login_name, token_file
+from orchestrator.server.who import TOKEN_FILE_VARIABLE, USER_HEADER, token_file
 
 SERVER_VARIABLE = "TRICENTER_SERVER"
 DEFAULT_SERVER = "http://127.0.0.1:15090"

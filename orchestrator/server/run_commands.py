@@ -13,10 +13,10 @@ import click
 
 from orchestrator.catalogue.records import RunState
 from orchestrator.errors import Refused
+from orchestrator.person import login_name, same_person
 from orchestrator.server.client import Client, connect, quoted
 from orchestrator.server.run_show import show_plan, show_run, show_runs, state
 from orchestrator.server.run_watch import watch as follow
-from orchestrator.server.who import login_name, same_person
 
 if TYPE_CHECKING:
     from orchestrator.app import App

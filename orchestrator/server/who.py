@@ -1,12 +1,9 @@
-"""Who asks the API and with which token: what its server and its client agree on."""
+"""With which token the API is asked: what its server and its client agree on."""
 
 from __future__ import annotations
 
 import os
-import pwd
-import re
 import secrets
-import socket
 from pathlib import Path
 
 from orchestrator.secrets import read_secret, write_private
@@ -28,20 +25,3 @@ def own_token(secrets_folder: Path) -> str:
     if not file.exists() and not os.environ.get(TOKEN_FILE_VARIABLE):
         write_private(file, secrets.token_urlsafe(32) + "\n")
     return read_secret(f"file:{file}").reveal()
-
-
-def login_name() -> str:
-    """Return who works here: NAME@HOST, the person and not root where root came by sudo."""
-    host = re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname()).lstrip(".-")[:60] or "host"
-    user = os.environ.get("SUDO_USER", "") if os.geteuid() == 0 else ""
-    if not user:
-        try:
-            user = pwd.getpwuid(os.getuid()).pw_name
-        except KeyError:
-            user = f"uid-{os.getuid()}"
-    return f"{user}@{host}"
-
-
-def same_person(one: str, other: str) -> bool:
-    """Return whether two callers go by one login name, on whichever host."""
-    return one.partition("@")[0].casefold() == other.partition("@")[0].casefold()

@@ -18,12 +18,12 @@ from urllib.request import urlopen
 import pytest
 
 from orchestrator.errors import Refused
+from orchestrator.person import login_name
 from orchestrator.process import Child, Finished, run
 from orchestrator.scratch.postgres import start_server
 from orchestrator.secrets import read_secret
 from orchestrator.server.client import Client
 from orchestrator.server.listening import listen_on
-from orchestrator.server.who import login_name
 
 pytestmark = pytest.mark.integration
 

@@ -18,12 +18,12 @@ from orchestrator.catalogue.records import Outcome, RunState
 from orchestrator.catalogue.store import Catalogue
 from orchestrator.cli import run as tricenter
 from orchestrator.errors import CheckFailed, CredentialRefused, InvalidInput, Refused, Unreachable
+from orchestrator.person import login_name
 from orchestrator.server import run_watch
 from orchestrator.server.client import Client
 from orchestrator.server.control import Served
 from orchestrator.server.http import application
 from orchestrator.server.listening import HttpServer, listen_on
-from orchestrator.server.who import login_name
 from policies.site import Site
 
 Serve = Callable[[int], HttpServer]
