@@ -15,6 +15,7 @@ from orchestrator.catalogue.records import DrillRow
 from orchestrator.engine.port import FlowSpec, Run
 from orchestrator.errors import InvalidInput, TricenterError, UnknownName
 from policies.plan import Plan, effective_probes
+from policies.recovery_order import recovery_slots
 from policies.site import Site, SystemRef
 from policies.tiers import CentreName
 
@@ -70,7 +71,7 @@ def write_reports(program: Program, drill: str) -> Path | None:
 
 def _slots(program: Program, arguments: Mapping[str, str]) -> tuple[str, ...]:
     ref = program.system(find_plan(program.site, arguments["plan"]).system)
-    return (f"centre:{arguments['centre']}", f"vault:{arguments['centre']}", f"tenant:{ref.tenant.tenant}")
+    return recovery_slots(ref.tenant.tenant, arguments["centre"])
 
 
 DRILL = FlowSpec(

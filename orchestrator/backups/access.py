@@ -30,11 +30,6 @@ class Access(Protocol):
         """A connection that acts inside a tenant's project."""
 
 
-def copy_centres(ref: SystemRef) -> list[str]:
-    """Return the centres that keep a system's recovery points, the nearest first: it is where backups go."""
-    return [centre for centre in ("same-city", "provincial") if centre in ref.copies]
-
-
 def repository_lease(centre: str, ref: SystemRef) -> str:
     """Return the name of the lease of one repository: shared to read and add, exclusive to rewrite."""
     return f"repository {centre}:{ref}"

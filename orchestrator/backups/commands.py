@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orchestrator.backups import show
-from orchestrator.backups.access import copy_centres
 from orchestrator.backups.document import read_document
 from orchestrator.backups.due import DueWork
 from orchestrator.backups.landings import choose_point, observe_landings
@@ -25,6 +24,7 @@ from orchestrator.errors import CheckFailed, InvalidInput, TricenterError, Unkno
 from orchestrator.vault.replicate import replicate as copy_objects
 from policies.site import SystemRef
 from policies.values import format_size
+from policies.work import copy_centres
 
 if TYPE_CHECKING:
     from orchestrator.app import App

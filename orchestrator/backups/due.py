@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.backups.access import copy_centres
 from orchestrator.batch import Ended
 from orchestrator.catalogue.database import now
 from orchestrator.errors import Busy, CheckFailed, InvalidInput, PartlyDone, Unreachable
 from orchestrator.schedule.facts import read_schedule_facts
 from policies.schedule import due
 from policies.site import SystemRef
-from policies.work import NOTHING, Facts
+from policies.work import NOTHING, Facts, copy_centres
 
 if TYPE_CHECKING:
     from orchestrator.app import App

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from orchestrator.backups.access import Access, copy_centres
+from orchestrator.backups.access import Access
 from orchestrator.backups.replication import replicate_system
 from orchestrator.backups.retention import expire_system
 from orchestrator.backups.run import back_up
@@ -14,6 +14,7 @@ from orchestrator.engine.port import FlowSpec, Run
 from orchestrator.errors import InvalidInput, UnknownName
 from policies.site import Site, SystemRef
 from policies.tenant import VolumeSource
+from policies.work import copy_centres
 
 
 class Program(Access, Protocol):

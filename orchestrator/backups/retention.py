@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from orchestrator.backups.access import Access, copy_centres, repository_lease, target_lease
+from orchestrator.backups.access import Access, repository_lease, target_lease
 from orchestrator.backups.document import TAG
 from orchestrator.backups.landings import observe_landings
 from orchestrator.catalogue import leases
@@ -37,6 +37,7 @@ from policies.retention import (
 )
 from policies.site import SystemRef
 from policies.tiers import Retention
+from policies.work import copy_centres
 
 #: A prune also removes what killed backups uploaded and never referred to, so it runs although nothing was forgotten.
 PRUNE_AT_LEAST_EVERY = timedelta(days=7)
@@ -201,7 +202,7 @@ def _held(at: PointAt) -> Held:
 
 def _farther(access: Access, ref: SystemRef, centre: str) -> list[Farther]:
     """Return the centres behind this one. One that does not answer counts as empty: what it has may be lost."""
-    centres = copy_centres(ref)
+    centres = [str(each) for each in copy_centres(ref)]
     copies = {str(name): copy for name, copy in ref.copies.items()}
     return [
         Farther(other, copies[other].retention.keep_within, _held_at(access, ref, other))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from orchestrator.backups.access import Access, copy_centres, repository_lease
+from orchestrator.backups.access import Access, repository_lease
 from orchestrator.backups.document import FILENAME, TAG, PointDocument, SourceProof
 from orchestrator.backups.landings import observe_landings
 from orchestrator.backups.sources import back_up_source, check_source
@@ -16,6 +16,7 @@ from orchestrator.engine.port import Run
 from orchestrator.errors import CheckFailed, Refused, Unreachable
 from orchestrator.vault.restic import Repository
 from policies.site import SystemRef
+from policies.work import copy_centres
 
 
 def back_up(run: Run, access: Access, ref: SystemRef) -> PointAt:

@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from orchestrator.backups.access import copy_centres
 from orchestrator.backups.replication import SystemReplicated
 from orchestrator.batch import Ended
 from orchestrator.catalogue.database import now
@@ -23,6 +22,7 @@ from orchestrator.catalogue.records import PointAt, SourceCopy
 from orchestrator.catalogue.store import Catalogue
 from policies.site import SystemRef
 from policies.values import format_duration, format_size
+from policies.work import copy_centres
 
 
 class Bars:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.backups import show, upkeep_show
-from orchestrator.backups.access import copy_centres
 from orchestrator.backups.looked import place_of
 from orchestrator.backups.options import dry_run_option, jobs_option, output_option
 from orchestrator.backups.retention import Expired, ExpiryPlan, check_plan, plan_expiry
@@ -18,6 +17,7 @@ from orchestrator.batch import Batch, Ended, raise_failures
 from orchestrator.catalogue.verifications import findings
 from orchestrator.errors import CheckFailed, InvalidInput, Refused
 from policies.site import SystemRef
+from policies.work import copy_centres
 
 if TYPE_CHECKING:
     from orchestrator.app import App

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
-from orchestrator.backups.access import Access, copy_centres, repository_lease
+from orchestrator.backups.access import Access, repository_lease
 from orchestrator.backups.looked import Looked, as_faults, place_of
 from orchestrator.backups.structure import REFERRERS, choose_documents, verify_structure
 from orchestrator.catalogue import leases
@@ -23,6 +23,7 @@ from orchestrator.errors import CheckFailed, CorruptObject, InvalidInput, Tricen
 from orchestrator.vault.scrub import examine, scrub, slice_starts, take_census
 from policies.site import SystemRef
 from policies.verification import Slice, choose_slices, digits_for, regroup
+from policies.work import copy_centres
 
 Depth = Literal["structure", "data"]
 DEPTHS: tuple[Depth, ...] = ("structure", "data")
