@@ -151,9 +151,11 @@ def test_a_killed_backup_leaves_no_point_and_the_rerun_succeeds(
 
 
 def test_ctrl_c_ends_a_backup_with_130_and_the_rerun_leaves_no_lock(fresh_site: SmallSite, tmp_path: Path) -> None:
+    # One system with two sources: what is interrupted at the first cannot have published a point by then.
     code = fresh_site.kill_in_the_middle(
         "backup",
         "run",
+        "bureau/registry",
         when=lambda: fresh_site.attempt_is_open("back-up:"),
         log=tmp_path / "log",
         number=signal.SIGINT,
