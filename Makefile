@@ -20,7 +20,7 @@ unit: $(VENV)/.installed
 	$(BIN)/python -m pytest -n 2 --dist loadgroup tests/unit
 
 integration: $(VENV)/.installed
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadgroup --durations 12 tests/integration
+	PATH="$(CURDIR)/$(BIN):$$PATH" tests/integration/run
 
 ## check: 静态检查 lint, types, import rules
 check: $(VENV)/.installed
