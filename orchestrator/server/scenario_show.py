@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Literal
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from orchestrator.catalogue.scenario import CentreLeft, Statement
+from orchestrator.server.columns import Column, grid, least_width, titles
 from orchestrator.server.show import CENTRES, NOTHING
 from policies.scenarios import Basis, Choice, Estimate, Fate, Outcome, Recovery, Standing, Totals, totals
 from policies.site import Site
@@ -38,40 +37,31 @@ TIME_NOTE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
-    zh: str
-    en: str
-    width: int
-    justify: Literal["left", "right"] = "right"
-    wraps: bool = False
-
-
 TURNS = (
-    _Column("数据截至", "data to", 15),
-    _Column("丢失", "lost", 7),
-    _Column("RPO目标", "target", 7),
-    _Column("已证明", "proved", 10),
-    _Column("等待", "waits", 7),
-    _Column("用时", "takes", 7),
-    _Column("恢复于", "back", 13),
-    _Column("RTO目标", "target", 7),
-    _Column("依据", "basis", 20, "left"),
-    _Column("结论", "verdict", 14, "left"),
+    Column("数据截至", "data to", 15),
+    Column("丢失", "lost", 7),
+    Column("RPO目标", "target", 7),
+    Column("已证明", "proved", 10),
+    Column("等待", "waits", 7),
+    Column("用时", "takes", 7),
+    Column("恢复于", "back", 13),
+    Column("RTO目标", "target", 7),
+    Column("依据", "basis", 20, "left"),
+    Column("结论", "verdict", 14, "left"),
 )
 SUMS = (
-    _Column("委办局", "bureau", 36, "left", wraps=True),
-    _Column("系统", "systems", 7),
-    _Column("达标", "hold", 6),
-    _Column("无法恢复", "lost", 8),
-    _Column("无副本", "no copy", 7),
-    _Column("RPO超", "missed", 6),
-    _Column("RTO超", "missed", 6),
-    _Column("RTO未知", "unknown", 7),
-    _Column("最大丢失", "worst", 8),
-    _Column("全部恢复", "all back", 13),
+    Column("委办局", "bureau", 36, "left", wraps=True),
+    Column("系统", "systems", 7),
+    Column("达标", "hold", 6),
+    Column("无法恢复", "lost", 8),
+    Column("无副本", "no copy", 7),
+    Column("RPO超", "missed", 6),
+    Column("RTO超", "missed", 6),
+    Column("RTO未知", "unknown", 7),
+    Column("最大丢失", "worst", 8),
+    Column("全部恢复", "all back", 13),
 )
-WIDTH = max(sum(each.width for each in columns) + len(columns) - 1 for columns in (TURNS, SUMS))
+WIDTH = max(least_width(TURNS), least_width(SUMS))
 
 
 def render(statement: Statement, site: Site) -> RenderableType:
@@ -80,7 +70,10 @@ def render(statement: Statement, site: Site) -> RenderableType:
     parts: list[RenderableType] = [*_heading(statement, site), Text(""), *_worst(statement, site)]
     turns = [each for each in statement.outcomes if each.fate is Fate.RECOVERED]
     if turns:
-        parts += [_title("恢复次序", "the order of recovery", "最急者先 the most urgent first"), _grid(TURNS, [])]
+        parts += [
+            _title("恢复次序", "the order of recovery", "最急者先 the most urgent first"),
+            grid(TURNS, [titles(TURNS)]),
+        ]
         for each in turns:
             parts += _turn(each, statement, site)
         parts.append(Text(""))
@@ -197,7 +190,7 @@ def _turn(outcome: Outcome, statement: Statement, site: Site) -> Iterator[Render
         (" 仅数据 data only" if choice.centre in without_cloud else "", "yellow"),
         (f"  {_others(outcome, choice)}", "dim"),
     )
-    yield _grid(TURNS, [list(_cells(choice, recovery, statement.at))], titles=False)
+    yield grid(TURNS, [list(_cells(choice, recovery, statement.at))])
     for warning in _warnings(choice):
         yield Text(f"    ⚠ {warning}", "yellow")
 
@@ -282,7 +275,7 @@ def _sums(statement: Statement, site: Site) -> Iterator[RenderableType]:
     rows = [_sum(f"{site.tenants[tenant].title.zh} {tenant}", each, statement.at) for tenant, each in bureaus.items()]
     total = _sum("合计 total", totals(statement.outcomes), statement.at)
     yield _title("合计", "totals", "")
-    yield _grid(SUMS, [*rows, [Text.assemble((cell.plain, f"bold {cell.style}")) for cell in total]])
+    yield grid(SUMS, [titles(SUMS), *rows, [Text.assemble((cell.plain, f"bold {cell.style}")) for cell in total]])
 
 
 def bureau_totals(statement: Statement) -> dict[str, Totals]:
@@ -321,18 +314,6 @@ def _notes(statement: Statement, turns: Sequence[Outcome]) -> Iterator[Text]:
 
 
 # --- words
-
-
-def _grid(columns: Sequence[_Column], rows: Iterable[Sequence[Text]], *, titles: bool = True) -> Table:
-    grid = Table.grid(padding=(0, 1, 0, 0))
-    for column in columns:
-        overflow: Literal["fold", "ellipsis"] = "fold" if column.wraps else "ellipsis"
-        grid.add_column(width=column.width, justify=column.justify, no_wrap=not column.wraps, overflow=overflow)
-    if titles:
-        grid.add_row(*(Text(f"{each.zh}\n{each.en}", "dim") for each in columns))
-    for row in rows:
-        grid.add_row(*row)
-    return grid
 
 
 def _title(zh: str, en: str, note: str) -> Text:

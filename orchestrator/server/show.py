@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any
 
 from rich.cells import set_cell_size
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from orchestrator.catalogue.board import Board, BoardRow, Verdict
 from orchestrator.catalogue.records import DrillRow
+from orchestrator.server.columns import Column, grid, least_width, titles
 from policies.values import format_duration
 
 WORDS = {
@@ -38,27 +37,18 @@ DRILLS = {"met": ("达标", "green"), "missed": ("不达标", "red"), "failed": 
 NOTHING = Text("-", style="dim")
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
-    zh: str
-    en: str
-    width: int
-    justify: Literal["left", "right"] = "right"
-
-
-#: Widths are fixed, so that the lines of all systems stand under one heading.
 COLUMNS = (
-    _Column("中心", "centre", 17, "left"),
-    _Column("RPO目标", "target", 7),
-    _Column("现在", "now", 6),
-    _Column("7天最差", "worst", 7),
-    _Column("合规率", "within", 6),
-    _Column("RTO目标", "target", 7),
-    _Column("实测", "measured", 8),
-    _Column("最近演练", "last drill", 16, "left"),
-    _Column("结论", "verdict", 18, "left"),
+    Column("中心", "centre", 17, "left"),
+    Column("RPO目标", "target", 7),
+    Column("现在", "now", 6),
+    Column("7天最差", "worst", 7),
+    Column("合规率", "within", 6),
+    Column("RTO目标", "target", 7),
+    Column("实测", "measured", 8),
+    Column("最近演练", "last drill", 16, "left"),
+    Column("结论", "verdict", 18, "left"),
 )
-NARROWEST = sum(each.width for each in COLUMNS) + len(COLUMNS) - 1
+NARROWEST = least_width(COLUMNS)
 #: What the board takes in a wide terminal: two more blanks between columns.
 WIDEST = NARROWEST + 2 * (len(COLUMNS) - 1)
 
@@ -67,7 +57,13 @@ def render(board: Board, width: int) -> RenderableType:
     """Return the board for a terminal of `width` columns. It takes NARROWEST at least and WIDEST at most."""
     gap = 1 + max(0, min(2, (width - NARROWEST) // (len(COLUMNS) - 1)))
     line = Text("─" * (NARROWEST + (gap - 1) * (len(COLUMNS) - 1)), style="dim")
-    parts: list[RenderableType] = [_heading(board), _summary(board), Text(""), _grid([_titles()], gap), line]
+    parts: list[RenderableType] = [
+        _heading(board),
+        _summary(board),
+        Text(""),
+        grid(COLUMNS, [titles(COLUMNS)], gap),
+        line,
+    ]
     for _, rows in groupby(board.rows, key=lambda row: row.tenant):
         parts += [*_tenant(list(rows), board.read_at, gap), Text("")]
     return Group(*parts[:-1], line, _legend(board))
@@ -93,19 +89,6 @@ def _heading(board: Board) -> Text:
     return Text.assemble((str(board.title), "bold"), ("   RPO / RTO   ", ""), (f"{local:%Y-%m-%d %H:%M:%S %z}", "dim"))
 
 
-def _grid(rows: Iterable[Sequence[Text]], gap: int) -> Table:
-    grid = Table.grid(padding=(0, gap, 0, 0))
-    for column in COLUMNS:
-        grid.add_column(width=column.width, justify=column.justify, no_wrap=True)
-    for row in rows:
-        grid.add_row(*row)
-    return grid
-
-
-def _titles() -> list[Text]:
-    return [Text(f"{each.zh}\n{each.en}", style="dim") for each in COLUMNS]
-
-
 def _tenant(rows: Sequence[BoardRow], now: datetime, gap: int) -> Iterator[RenderableType]:
     yield Text.assemble((rows[0].tenant_title.zh, "bold cyan"), (f" {rows[0].tenant_title.en}", "cyan"))
     for _, group in groupby(rows, key=lambda row: row.system):
@@ -116,7 +99,7 @@ def _tenant(rows: Sequence[BoardRow], now: datetime, gap: int) -> Iterator[Rende
             (f"{first.tenant}/{first.system}", ""),
             (f"  {first.tier_title.zh} {first.tier}", "dim"),
         )
-        yield _grid((list(_cells(row, now)) for row in of_system), gap)
+        yield grid(COLUMNS, (list(_cells(row, now)) for row in of_system), gap)
 
 
 def _cells(row: BoardRow, now: datetime) -> Iterator[Text]:

@@ -15,15 +15,27 @@ from orchestrator.server.http import application
 from policies.load import load_site
 from policies.site import Site
 
+DALIAN = Path(__file__).parents[3] / "examples" / "dalian"
+
 
 @pytest.fixture(scope="session")
 def site() -> Site:
-    return load_site(Path(__file__).parents[3] / "examples" / "dalian")
+    return load_site(DALIAN)
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Catalogue]:
     with catalogue_at(f"sqlite:///{tmp_path / 'catalogue.sqlite'}") as made:
+        yield made
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Catalogue]:
+    """The catalogue that a command on the example site works with."""
+    url = f"sqlite:///{tmp_path / 'catalogue.sqlite'}"
+    monkeypatch.setenv("TRICENTER_SITE", str(DALIAN))
+    monkeypatch.setenv("TRICENTER_DATABASE_URL", url)
+    with catalogue_at(url) as made:
         yield made
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from io import StringIO
@@ -26,16 +25,6 @@ from policies.site import SystemRef
 
 DALIAN = Path(__file__).parents[3] / "examples" / "dalian"
 LAND = "natural-resources/land-registry"
-
-
-@pytest.fixture
-def catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Catalogue]:
-    url = f"sqlite:///{tmp_path / 'catalogue.sqlite'}"
-    monkeypatch.setenv("TRICENTER_SITE", str(DALIAN))
-    monkeypatch.setenv("TRICENTER_DATABASE_URL", url)
-    made = Catalogue(url)
-    yield made
-    made.engine.dispose()
 
 
 def refs() -> list[SystemRef]:
