@@ -33,19 +33,27 @@ format: $(VENV)/.installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-## bench: 与 restic copy、rclone 同场对比；调度的开销 against restic copy and rclone in the same run; what a tick costs
+## bench: 与 restic copy、rclone 同场对比；调度与审计链的开销；百系统演练 against restic copy and rclone in the same run; what a tick and the audit chain cost; a drill of a hundred systems
 bench: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.bench.replicate
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.bench.tick
+	$(BIN)/python -m tests.bench.audit
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.bench.waves
 
 ## docs: 由代码生成的文档 the documents that are made from the code
 docs: $(VENV)/.installed
 	$(BIN)/python -m exporters.metrics > docs/metrics.md
 
+# What PDF reports are written with: the text libraries, and a font that has Chinese. pdftotext, qemu-img and curl are what
+# tests read reports, disk images and servers with.
+PACKAGES := libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-noto-cjk poppler-utils qemu-utils curl
+
 # Debian's python3 has no ensurepip of its own; the package that brings it is the only thing that a venv lacks.
 $(VENV)/.installed: setup.py
 	@python3 -c 'import ensurepip' 2>/dev/null || \
 	  (echo "== apt: python3-venv" && apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv)
+	@dpkg-query --show $(PACKAGES) >/dev/null 2>&1 || \
+	  (echo "== apt: $(PACKAGES)" && apt-get update -qq && apt-get install -y -qq --no-install-recommends $(PACKAGES))
 	@echo "== Python packages into $(VENV)"
 	python3 -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[postgres,lab,test]'

@@ -16,7 +16,8 @@ setup(
     package_data={
         "policies": ["defaults/**/*.yaml", "starter/**/*.yaml"],
         "orchestrator.lab": ["*.lock", "plugin/**/*", "templates/*"],
-        "drills.report": ["*.html.j2"],
+        "orchestrator.lab.guest_image": ["*.sh", "*.sql", "*.conf", "root/**/*"],
+        "drills.report": ["*.html.j2", "*.css"],
     },
     entry_points={"console_scripts": ["tricenter = orchestrator.cli:main"]},
     install_requires=[
@@ -24,6 +25,7 @@ setup(
         "boto3>=1.40,<2",
         "click>=8.1,<9",
         "dbos>=3.4,<4",
+        "dnspython>=2.7,<3",
         "jinja2>=3.1,<4",
         "openstacksdk>=4.4,<5",
         "prometheus-client>=0.21,<1",
@@ -37,6 +39,7 @@ setup(
         "tzdata",  # time zones, where the system has none of its own
         "urllib3>=2,<3",
         "uvicorn>=0.30,<1",
+        "weasyprint>=63,<70",  # with the system's pango, and a font that has Chinese
     ],
     extras_require={
         "postgres": ["psycopg[binary]>=3.2,<4"],

@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from drills.evidence import as_document, find_drill
-from drills.flows import find_plan, prepare
+from drills import answer_commands, report_commands, watch_commands
+from drills.evidence import find_drill
+from drills.flows import find_kind, find_plan, prepare
+from drills.grounds.scratch import check_scratch, needed_bytes
 from drills.measure import Verdict
-from drills.report.render import write_report
-from drills.run import check_scratch, needed_bytes
+from drills.promotion import check_promotable
+from drills.report.complete import complete_document
+from drills.run import Drill
 from drills.show import Narrated, show_drill, show_drills
+from drills.watching import Companion
 from orchestrator.backups.landings import choose_point
-from orchestrator.errors import CheckFailed, TricenterError
+from orchestrator.errors import CheckFailed, InvalidInput, TricenterError
 from orchestrator.scratch.folder import MIB, check_space
 from policies.plan import Plan
-from policies.tiers import CentreName
 from policies.values import format_duration
 
 if TYPE_CHECKING:
     from orchestrator.app import App
+    from orchestrator.engine.execution import Execution
 
-CENTRES = click.Choice(["same-city", "provincial"])
+CENTRES = click.Choice(["production", "same-city", "provincial"])
+KINDS = click.Choice(["tabletop", "restore", "sandbox", "switchover", "failover", "failback"])
 output_option = click.option(
     "--output", type=click.Choice(["table", "json"]), default="table", help="输出格式 how the result is printed"
 )
@@ -33,55 +40,94 @@ output_option = click.option(
 
 @click.group()
 def drill() -> None:
-    """灾备演练：恢复、校验、实测 RPO 与 RTO，并出具报告。
+    """灾备演练与切换：恢复、校验、实测 RPO 与 RTO，并出具报告。
 
-    Rehearse recovery, prove what was recovered, measure RPO and RTO, and leave a report.
+    Rehearse recovery or carry it out, prove what was recovered, measure RPO and RTO, and leave a report.
     """
 
 
 @drill.command("run")
 @click.argument("plan", required=False)
 @click.option("--all", "every", is_flag=True, help="逐个演练全部预案 every plan with a copy there, one after another")
+@click.option("--kind", type=KINDS, default="restore", help="方式 what is done; restore proves the data only")
 @click.option("--centre", type=CENTRES, required=True, help="在哪个中心恢复 the centre to recover at")
 @click.option("--scratch", type=click.Path(path_type=Path, file_okay=False), help="临时恢复目录 where to restore to")
-@click.option("--point", metavar="ID", help="指定恢复点 a recovery point; the newest at the centre when not given")
-@click.option("--dry-run", is_flag=True, help="只检查不恢复 say what would be done, and whether it could")
+@click.option(
+    "--point", metavar="CHOICE", help="恢复点 latest, proved, at:TIME, random:SPAN or an id; latest when not given"
+)
+@click.option("--since", metavar="TIME", help="中断开始的时刻 when the outage began; now when not given")
+@click.option("--reason", default="", help="宣告的理由 why it is declared")
+@click.option("--override", metavar="REASON", help="仲裁不足时强制 go on without 2 of 3 centres; is recorded")
+@click.option("--hold", metavar="SPAN", help="演练后保留沙箱 keep a sandbox for so long: to look at, or to promote")
+@click.option("--dry-run", is_flag=True, help="只检查不执行 say what would be done, and whether it could")
+@click.option("--watch", is_flag=True, help="实时进度 the picture of `drill watch` instead of lines")
 @output_option
 @click.pass_obj
 def run_drills(
     app: App,
+    /,
     plan: str | None,
     every: bool,
-    centre: CentreName,
     scratch: Path | None,
-    point: str | None,
     dry_run: bool,
+    watch: bool,
     output: str,
+    **asked: str | None,
 ) -> int:
-    """执行演练：把数据恢复到临时环境并校验，不触碰生产。
+    """执行预案：演练（tabletop、restore、sandbox）或切换（switchover、failover、failback）。
 
-    Restore a system to a scratch place as if CENTRE alone were left, prove it, and measure. Production and the other
-    centres are not touched. Exit code 4 when an objective was missed or the recovery failed; with --all, the highest.
+    Run a plan at CENTRE. Drills touch nothing of production. What makes the centre active waits for the approval of a
+    second person. Exit code 4 when an objective was missed or the recovery failed; with --all, the highest.
     """
     if (plan is None) is not every:
         raise click.UsageError("give the name of a plan, or --all")
-    if every and point:
-        raise click.UsageError("--point goes with one plan")
-    plans = [find_plan(app.site, plan)] if plan else _plans_at(app, centre)
-    root = (scratch or app.state / "scratch").absolute()
+    if every and (asked["point"] or asked["hold"]):
+        raise click.UsageError("--point and --hold go with one plan")
+    if every and find_kind(asked["kind"] or "") not in ("restore", "sandbox"):
+        raise click.UsageError("--all goes with restore and sandbox drills")
+    plans = [find_plan(app.site, plan)] if plan else _plans_at(app, asked["centre"] or "")
+    orders = [_arguments(each, (scratch or app.state / "scratch").absolute(), asked) for each in plans]
     if dry_run:
-        documents = [_preview(app, each, centre, root, point, output) for each in plans]
+        documents = [_preview(app, each, output) for each in orders]
         _print_json(output, documents, every)
         return 0
     held = []
-    for each in plans:
-        held.append(_hold(app, each, centre, root, point, output))
+    for each in orders:
+        held.append(_hold(app, each, output, watch=watch))
         if (error := held[-1].error) and every:
             app.progress_console.print(f"错误 error: {error}", style="red", markup=False)
     _print_json(output, [each.document for each in held if each.document], every)
     if held and not every and held[0].error:
         raise held[0].error
     return max((each.exit_code for each in held), default=0)
+
+
+@drill.command("promote")
+@click.argument("drill_id", metavar="ID")
+@click.option("--since", metavar="TIME", help="中断开始的时刻 when the outage began; now when not given")
+@click.option("--reason", default="", help="宣告的理由 why it is declared")
+@click.option("--override", metavar="REASON", help="仲裁不足时强制 go on without 2 of 3 centres; is recorded")
+@click.option("--watch", is_flag=True, help="实时进度 the picture of `drill watch` instead of lines")
+@output_option
+@click.pass_obj
+def promote(app: App, /, drill_id: str, *, watch: bool, output: str, **asked: str | None) -> int:
+    """把保留的沙箱转为灾难接管 promote a kept sandbox to a failover.
+
+    A failover with the sandbox's recovery points. What it has restored and proved is not restored again: its servers
+    are shut down and start anew, from the same volumes, in the tenant's own networks. A second person must approve.
+    """
+    row = app.catalogue.run(drill_id)
+    if row.flow != "drill":
+        raise InvalidInput(f"{drill_id} is a {row.flow}, and no sandbox", hint="tricenter drill list")
+    given = {name: value for name, value in asked.items() if value}
+    arguments = {name: row.arguments[name] for name in ("plan", "centre", "scratch") if name in row.arguments}
+    order = {**arguments, "kind": "failover", "sandbox": drill_id, **given}
+    check_promotable(app, drill_id, prepare(app, order).scenario)
+    held = _hold(app, order, output, watch=watch)
+    _print_json(output, [held.document] if held.document else [], every=False)
+    if held.error:
+        raise held.error
+    return held.exit_code
 
 
 @drill.command("list")
@@ -94,7 +140,7 @@ def list_drills(app: App, centre: str | None, system: str | None, output: str) -
     tenant, name = (app.system(system).tenant.tenant, app.system(system).name) if system else (None, None)
     rows = app.catalogue.drills(tenant, name, centre)
     if output == "json":
-        documents = [as_document(row, app.catalogue.attempts(row.id)) for row in rows]
+        documents = [complete_document(app.catalogue, each) for each in dict.fromkeys(row.id for row in rows)]
         click.echo(json.dumps(documents, ensure_ascii=False, indent=2))
     else:
         show_drills(app.console, rows)
@@ -106,26 +152,17 @@ def list_drills(app: App, centre: str | None, system: str | None, output: str) -
 @click.pass_obj
 def show_one(app: App, drill_id: str, output: str) -> None:
     """一次演练的全部结果 everything that one drill found."""
-    row = find_drill(app.catalogue, drill_id)
-    document = as_document(row, app.catalogue.attempts(row.id))
+    row = find_drill(app.catalogue, drill_id)[0]
+    document = complete_document(app.catalogue, drill_id)
     if output == "json":
         click.echo(json.dumps(document, ensure_ascii=False, indent=2))
     else:
         show_drill(app.console, document, row.report)
 
 
-@drill.command("report")
-@click.argument("drill_id", metavar="ID")
-@click.pass_obj
-def report(app: App, drill_id: str) -> None:
-    """由记录重新生成报告并给出路径 make the report again from the rows, and print its path."""
-    row = find_drill(app.catalogue, drill_id)
-    click.echo(write_report(app.state / "reports", as_document(row, app.catalogue.attempts(row.id))))
-
-
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """How one drill of several ended. No document when it could not be held."""
+    """How one run of several ended. No document when it could not be held."""
 
     document: dict[str, Any] | None
     error: TricenterError | None
@@ -138,69 +175,92 @@ class _Held:
         return 0 if met else CheckFailed.exit_code
 
 
-def _plans_at(app: App, centre: CentreName) -> list[Plan]:
+def _plans_at(app: App, centre: str) -> list[Plan]:
     plans = [plan for _, plan in sorted(app.site.plans.items())]
-    return [plan for plan in plans if centre in app.system(plan.system).copies]
+    return [plan for plan in plans if all(centre in app.system(name).copies for name in plan.systems)]
 
 
-def _hold(app: App, plan: Plan, centre: CentreName, root: Path, point: str | None, output: str) -> _Held:
-    """Hold one drill and show it. Its report is written also when it failed."""
+def _arguments(plan: Plan, root: Path, asked: Mapping[str, str | None]) -> dict[str, str]:
+    given = {name: value for name, value in asked.items() if value}
+    return {"plan": plan.plan, "scratch": str(root), **given}
+
+
+def _narrate(app: App, run: Execution) -> Narrated:
+    return Narrated(run, app.progress_console, run.claim.run.part or "")
+
+
+def _hold(app: App, arguments: dict[str, str], output: str, *, watch: bool) -> _Held:
+    """Hold one run of a plan and show it. Its report is written also when it failed."""
     began: list[str] = []
     error = None
-    app.progress_console.print(f"[bold]演练 drill {plan.plan} @ {centre}[/]")
+    prepare(app, arguments)  # what cannot be meant is told before anything is begun
+    app.progress_console.print(f"[bold]{arguments['kind']} {arguments['plan']} @ {arguments['centre']}[/]")
     try:
-        app.runner.run(
-            "drill",
-            _arguments(plan, centre, root, point),
-            on_run=began.append,
-            wrap=lambda run: Narrated(run, app.progress_console),
-        )
+        with Companion(app.catalogue, app.site.limits, app.progress_console) as companion:
+
+            def begin(run_id: str) -> None:
+                began.append(run_id)
+                if watch:
+                    companion.begin(run_id)
+
+            app.runner.run("drill", arguments, on_run=begin, wrap=None if watch else partial(_narrate, app))
     except TricenterError as stopped:
         error = stopped
-    rows = [row for row in app.catalogue.drills(centre=centre) if row.id in began]
-    if not rows:
+    if not any(row.id in began for row in app.catalogue.drills(centre=arguments["centre"])):
         return _Held(None, error)
-    document = as_document(rows[0], app.catalogue.attempts(rows[0].id))
-    report = app.state / "reports" / f"{rows[0].id}.html"
+    document = complete_document(app.catalogue, began[0])
+    report = app.state / "reports" / f"{began[0]}.html"
     if output == "table":
         show_drill(app.console, document, str(report))
     return _Held({**document, "report": str(report)}, error)
 
 
-def _arguments(plan: Plan, centre: CentreName, root: Path, point: str | None) -> dict[str, str]:
-    chosen = {"point": point} if point else {}
-    return {"plan": plan.plan, "centre": centre, "scratch": str(root), **chosen}
-
-
-def _preview(app: App, plan: Plan, centre: CentreName, root: Path, point: str | None, output: str) -> dict[str, Any]:
-    """Say what a drill would do and check that it could, without a run, a restore or a row."""
-    prepared = prepare(app, _arguments(plan, centre, root, point))
+def _preview(app: App, arguments: dict[str, str], output: str) -> dict[str, Any]:
+    """Say what a run would do and check that it could, without a run, a restore or a row."""
+    prepared = prepare(app, arguments)
+    systems = [_preview_system(app, prepared, name) for name in sorted(prepared.refs, key=prepared.urgency.__getitem__)]
+    needed = max(each["needed_bytes"] for each in systems)
+    check_space(prepared.scratch, needed)
     scenario = prepared.scenario
-    chosen = choose_point(app, prepared.ref, centre, point).point
-    check_scratch(root, chosen)
-    check_space(root, needed_bytes(chosen))
-    probes = [f"{each.kind}:{each.source}" for each in prepared.probes]
     if output == "table":
-        app.console.print(f"[bold]预演 dry run {plan.plan} @ {centre}[/]  {prepared.ref}")
-        app.console.print(f"  恢复点 point: {chosen.id}  数据时刻 data time {chosen.data_time.astimezone():%F %T %z}")
-        app.console.print(f"  临时目录 scratch: {root}  需要 needs {needed_bytes(chosen) / MIB:,.0f} MiB")
-        app.console.print(
-            f"  目标 objective: RPO {format_duration(scenario.objective.rpo_seconds)}"
-            f" · RTO {format_duration(scenario.objective.rto_seconds)}"
-            f" · 截止 deadline {format_duration(scenario.deadline_seconds)}"
-        )
-        app.console.print(f"  校验 probes: {', '.join(probes)}")
+        app.console.print(f"[bold]预演 dry run {scenario.kind} {scenario.plan} @ {scenario.centre}[/]")
+        app.console.print(f"  临时目录 scratch: {prepared.scratch}  需要 needs {needed / MIB:,.0f} MiB")
+        app.console.print(f"  截止 deadline {format_duration(scenario.deadline_seconds)}")
+        for each in systems:
+            objective = scenario.part(each["system"]).objective
+            app.console.print(
+                f"  {each['system']}  恢复点 point {each['point']}  数据时刻 data time {each['data_time']}\n"
+                f"    目标 objective RPO {format_duration(objective.rpo_seconds)}"
+                f" · RTO {format_duration(objective.rto_seconds)}  校验 probes: {', '.join(each['probes'])}"
+            )
     return {
-        "plan": plan.plan,
-        "centre": centre,
+        "plan": scenario.plan,
+        "kind": scenario.kind,
+        "centre": scenario.centre,
+        "scratch": str(prepared.scratch),
+        "systems": systems,
+    }
+
+
+def _preview_system(app: App, prepared: Drill, name: str) -> dict[str, Any]:
+    chosen = choose_point(app, prepared.refs[name], prepared.vault, prepared.point).point
+    check_scratch(prepared.scratch, chosen)
+    part = prepared.scenario.part(name)
+    return {
+        "system": name,
+        "after": list(part.after),
         "point": chosen.id,
         "data_time": chosen.data_time.isoformat(),
-        "scratch": str(root),
         "needed_bytes": needed_bytes(chosen),
-        "probes": probes,
+        "steps": [each["do"] for each in part.steps],
+        "probes": [f"{each['kind']}:{each.get('source') or each.get('server') or ''}" for each in part.probes],
     }
 
 
 def _print_json(output: str, documents: list[dict[str, Any]], every: bool) -> None:
     if output == "json" and (every or documents):
         click.echo(json.dumps(documents if every else documents[0], ensure_ascii=False, indent=2))
+
+
+for each in (*answer_commands.COMMANDS, *report_commands.COMMANDS, *watch_commands.COMMANDS):
+    drill.add_command(each)

@@ -18,7 +18,7 @@ from orchestrator.backups.proof import Proof, prove_folder, prove_image
 from orchestrator.backups.sources.path import manifest_from_facts
 from orchestrator.backups.sources.postgresql import Server, connect, fingerprint_tables
 from orchestrator.process import current_leash
-from policies.plan import FingerprintProbe, ImageProbe, ManifestProbe, Probe, SqlProbe
+from policies.probe import DataProbe, Figure, FingerprintProbe, ImageProbe, ManifestProbe, Reconciliation, SqlProbe
 
 SHOWN_DIFFERENCES = 20
 QUERY_SECONDS = 300
@@ -52,7 +52,7 @@ class Restored:
         return place
 
 
-def probe(each: Probe, document: PointDocument, restored: Restored) -> ProbeResult:
+def probe_data(each: DataProbe, document: PointDocument, restored: Restored) -> ProbeResult:
     """Run one probe on restored data. Raises only when the data cannot be looked at."""
     match each:
         case ManifestProbe():
@@ -110,24 +110,47 @@ def compare_tables(want: Mapping[str, Mapping[str, Any]], got: Mapping[str, Mapp
 
 def probe_sql(each: SqlProbe, server: Server) -> ProbeResult:
     """Ask the restored database the plan's question, reading only, and compare the answer as text."""
-    name = f"sql:{each.source}"
+    answer = ask_database(server, each.query)
+    return ProbeResult(f"sql:{each.source}", answer.value == each.expect, each.expect, answer.said, (each.query,))
+
+
+def read_figure(figure: Figure, restored: Restored) -> str | None:
+    """Return one value of a recovered system, None when its database has no answer to the question."""
+    return ask_database(restored.database(figure.source), figure.query).value
+
+
+def reconcile(each: Reconciliation, left: str | None, right: str | None) -> ProbeResult:
+    """Compare the figures of two systems, as text. Pure."""
+    agreed = left is not None and left == right
+    name = f"{each.left.system} = {each.right.system}"
+    return ProbeResult(name, agreed, left or "no answer", right or "no answer", (each.left.query, each.right.query))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a database answered: one value as text or None, and in words."""
+
+    value: str | None
+    said: str
+
+
+def ask_database(server: Server, query: str) -> Answer:
+    """Ask a database one question, reading only. An error is an answer too; raises only when it cannot be asked."""
     with connect(server) as connection:
         connection.read_only = True
         connection.execute(f"set statement_timeout = '{QUERY_SECONDS}s'".encode())
         try:
-            cursor = connection.execute(each.query.encode())
+            cursor = connection.execute(query.encode())
         except psycopg.Error as error:
             if leash := current_leash():
                 leash.check()  # cancelled because the drill is stopped: no finding
-            said = str(error).strip().splitlines()[0]
-            return ProbeResult(name, False, each.expect, f"error: {said}", (each.query,))
+            return Answer(None, f"error: {str(error).strip().splitlines()[0]}")
         answer = cursor.pgresult
         if answer is None or (answer.ntuples, answer.nfields) != (1, 1):
             size = f"{answer.ntuples} rows × {answer.nfields} columns" if answer else "nothing"
-            return ProbeResult(name, False, each.expect, size, (each.query, "want one value"))
+            return Answer(None, f"{size}, want one value")
         value = answer.get_value(0, 0)
-    got = "NULL" if value is None else value.decode("utf-8", "replace")
-    return ProbeResult(name, value is not None and got == each.expect, each.expect, got, (each.query,))
+    return Answer(None, "NULL") if value is None else Answer(text := value.decode("utf-8", "replace"), text)
 
 
 def _from_proof(name: str, want: str, proof: Proof) -> ProbeResult:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 from rich.box import SIMPLE_HEAD
@@ -13,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from drills.probes import ProbeResult
-from drills.words import STAGES, VERDICTS, Words, step_words
+from drills.words import KINDS, STAGES, VERDICTS, Words, step_words
 from orchestrator.catalogue.records import DrillRow
 from orchestrator.engine.port import Run
 from policies.values import format_duration
@@ -25,71 +24,96 @@ COLOURS = {"met": "green", "missed": "yellow", "failed": "red"}
 
 
 class Narrated:
-    """A run whose steps are told to a person as they happen. Satisfies `orchestrator.engine.port.Run`."""
+    """A run whose steps are told to a person as they end. Satisfies `orchestrator.engine.port.Run`.
 
-    def __init__(self, run: Run, console: Console) -> None:
-        self._run, self._console = run, console
+    The parts of a run tell theirs as well, from threads of their own: so each line says which system it is about.
+    """
+
+    def __init__(self, run: Run, console: Console, about: str = "") -> None:
+        self._run, self._console, self._about = run, console, about
 
     @property
     def id(self) -> str:
         return self._run.id
 
     def step(self, name: str, act: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self._told(name, lambda: self._run.step(name, act, *args, **kwargs))
+
+    def wait(self, topic: str, timeout_seconds: float) -> Any:
+        self._console.print(
+            f"[yellow]…[/] 等待 waiting for [bold]{escape(topic)}[/]: tricenter drill answer {self.id} {escape(topic)}"
+        )
+        return self._told(f"wait:{topic}", lambda: self._run.wait(topic, timeout_seconds))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._run, name)
+
+    def _told(self, name: str, act: Callable[[], T]) -> T:
         begin = time.monotonic()
         words = step_words(name)
-        terminal = self._console.is_terminal
-        with self._console.status(f"{words} …") if terminal else nullcontext():
-            try:
-                result = self._run.step(name, act, *args, **kwargs)
-            except BaseException:
-                self._line("red", "✗", begin, words)
-                raise
+        try:
+            result = act()
+        except BaseException:
+            self._line("red", "✗", begin, words)
+            raise
         if isinstance(result, ProbeResult) and not result.passed:
             self._line("red", "✗", begin, words, f"  {result.expected} → {result.got}")
         else:
             self._line("green", "✓", begin, words)
         return result
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._run, name)
-
     def _line(self, colour: str, mark: str, begin: float, words: Words, more: str = "") -> None:
         seconds = time.monotonic() - begin
-        self._console.print(f"[{colour}]{mark}[/] {seconds:7.2f} s  {escape(str(words))}[{colour}]{escape(more)}[/]")
+        about = f"  [dim]{escape(self._about)}[/]" if self._about else ""
+        self._console.print(
+            f"[{colour}]{mark}[/] {seconds:7.2f} s  {escape(str(words))}{about}[{colour}]{escape(more)}[/]"
+        )
 
 
 def show_drill(console: Console, document: Mapping[str, Any], report: str | None) -> None:
-    """Print the result of a drill: objectives beside what was measured, probes, the verdict, the report's path."""
-    scenario = document["scenario"]
+    """Print the result of a run: objectives beside what was measured, probes, the verdict, the report's path."""
     console.print()
+    title = document["plan_title"]
     console.print(
-        f"[bold]演练 Drill {document['drill']}[/]  {scenario['plan']} @ {scenario['centre']}"
-        f"  [dim]{escape(scenario['system_title']['zh'])} {escape(scenario['system_title']['en'])}[/]"
+        f"[bold]{KINDS[document['kind']]} {document['drill']}[/]  {document['plan']} @ {document['centre']}"
+        f"  [dim]{escape(title['zh'])} {escape(title['en'])}[/]"
     )
-    console.print(_objectives(document))
-    reached = [
-        f"{STAGES[stage]} {format_duration(seconds)}"
-        for stage, seconds in document["measured"]["stages"].items()
-        if seconds is not None
-    ]
-    console.print("阶段 stages: " + " · ".join(reached))
-    if document["probes"]:
-        console.print(_probes(document["probes"]))
-    for problem in document["problems"]:
-        console.print(f"[red]•[/] {escape(problem['zh'])}\n  [dim]{escape(problem['en'])}[/]")
+    console.print(_objectives(document["systems"]))
+    for each in document["systems"]:
+        _show_system(console, each, alone=len(document["systems"]) == 1)
+    if document["reconciliations"]:
+        console.print(_probes(document["reconciliations"]))
     verdict = VERDICTS[document["verdict"]]
     console.print(f"结论 verdict: [bold {COLOURS[document['verdict']]}]{verdict.zh} {verdict.en.upper()}[/]")
     if report:
         console.print(f"报告 report: {report}", soft_wrap=True)
 
 
+def _show_system(console: Console, system: Mapping[str, Any], *, alone: bool) -> None:
+    if not alone:
+        console.print(f"[bold]{system['system']}[/]  [dim]{escape(system['title']['zh'])}[/]")
+    reached = [
+        f"{STAGES[stage]} {format_duration(seconds)}"
+        for stage, seconds in system["measured"]["stages"].items()
+        if seconds is not None
+    ]
+    console.print("阶段 stages: " + " · ".join(reached))
+    if system["probes"]:
+        console.print(_probes(system["probes"]))
+    for problem in system["problems"]:
+        console.print(f"[red]•[/] {escape(problem['zh'])}\n  [dim]{escape(problem['en'])}[/]")
+
+
 def show_drills(console: Console, rows: Iterable[DrillRow]) -> None:
-    """Print a table of drills, newest first."""
-    table = _table("演练 Drill", "预案 plan", "中心 centre", "开始 started", "RPO", "RTO", "结论 verdict")
+    """Print a table of runs of plans, newest first; one line a system."""
+    table = _table(
+        "演练 Drill", "方式 kind", "系统 system", "中心 centre", "开始 started", "RPO", "RTO", "结论 verdict"
+    )
     for row in rows:
         table.add_row(
             row.id,
-            row.plan,
+            KINDS[row.kind].zh.partition("（")[0],
+            f"{row.tenant}/{row.system}",
             row.centre,
             f"{row.started_at.astimezone():%Y-%m-%d %H:%M}",
             _duration(row.rpo_seconds),
@@ -99,13 +123,15 @@ def show_drills(console: Console, rows: Iterable[DrillRow]) -> None:
     console.print(table if table.row_count else "没有演练记录 no drill on record")
 
 
-def _objectives(document: Mapping[str, Any]) -> Table:
-    table = _table("", "目标 objective", "实测 measured", "")
-    for name, key in (("RPO", "rpo_seconds"), ("RTO", "rto_seconds")):
-        limit, actual = document["objective"][key], document["measured"][key]
-        kept = actual is not None and actual <= limit
-        mark = "[green]✓[/]" if kept else "[red]✗[/]"
-        table.add_row(name, f"≤ {format_duration(limit)}", _duration(actual), mark)
+def _objectives(systems: Sequence[Mapping[str, Any]]) -> Table:
+    table = _table("系统 system", "", "目标 objective", "实测 measured", "")
+    for system in systems:
+        for name, key in (("RPO", "rpo_seconds"), ("RTO", "rto_seconds")):
+            limit, actual = system["objective"][key], system["measured"][key]
+            kept = actual is not None and actual <= limit
+            mark = "[green]✓[/]" if kept else "[red]✗[/]"
+            shown = system["system"] if name == "RPO" else ""
+            table.add_row(shown, name, f"≤ {format_duration(limit)}", _duration(actual), mark)
     return table
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -17,12 +17,26 @@ from importlib.metadata import version
 from prometheus_client.registry import Collector
 
 from exporters import metrics as m
-from exporters.view import Family, Sample, activity_samples, board_samples, empty_family, families, upkeep_samples
+from exporters.view import (
+    Family,
+    Sample,
+    activity_samples,
+    board_samples,
+    empty_family,
+    expected_samples,
+    families,
+    plan_samples,
+    upkeep_samples,
+)
 from orchestrator.catalogue.activity import Activity, read_activity
 from orchestrator.catalogue.board import Board, read_board
 from orchestrator.catalogue.database import now
+from orchestrator.catalogue.facts import Key
+from orchestrator.catalogue.plans import PlanAt, read_plans
+from orchestrator.catalogue.scenario import Expected, read_expected
 from orchestrator.catalogue.store import Catalogue
 from orchestrator.catalogue.verifications import Upkeep, read_upkeep
+from policies.plan_digest import plan_digests
 from policies.site import Site
 
 #: Seconds from one reading to the next: of the board, and of the counts, which look at every row.
@@ -62,8 +76,11 @@ class TricenterCollector(Collector):
         self._board_pace, self._counts_pace = _Pace(BOARD_EVERY), _Pace(COUNTS_EVERY)
         self._activity: Activity | None = None
         self._upkeep: Upkeep | None = None
+        self._plans: tuple[PlanAt, ...] = ()
+        self._expected: Mapping[Key, Expected] = {}
         self._view: tuple[Sample, ...] = ()
         self._errors = 0
+        self._digests = plan_digests(site)
         self._build = (m.BUILD, (version("tricenter"), site.site), 1.0)
 
     def describe(self) -> Iterator[Family]:
@@ -105,9 +122,13 @@ class TricenterCollector(Collector):
     def _show(self, board: Board) -> None:
         counts = activity_samples(self._activity, board) if self._activity else ()
         upkeep = upkeep_samples(self._upkeep, self._site) if self._upkeep else ()
-        self._view = (*board_samples(board), *counts, *upkeep)
+        plans, expected = plan_samples(self._plans), expected_samples(self._expected, self._site)
+        self._view = (*board_samples(board), *counts, *upkeep, *plans, *expected)
 
     def _read_counts(self) -> None:
         began = time.monotonic()
+        moment = self._clock()
         self._activity, self._upkeep = read_activity(self._catalogue), read_upkeep(self._catalogue)
+        self._plans = read_plans(self._site, self._catalogue, moment, digests=self._digests)
+        self._expected = read_expected(self._site, self._catalogue, moment)
         self._counts_pace.read(began)

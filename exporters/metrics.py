@@ -8,9 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from exporters.preamble import PREAMBLE
+
 SYSTEM = ("tenant", "system", "tier", "centre")
 
 DRILL_VERDICTS = ("met", "missed", "failed", "never")
+PLAN = ("plan", "centre")
+PLAN_STATES = ("needs-verify", "verified", "failed")
 ROW_VERDICTS = ("met", "missed", "unproved", "never")
 
 
@@ -131,6 +135,73 @@ DRILL_VERDICT = Metric(
     (*SYSTEM, "verdict"),
     f"1 for the verdict of the last drill at the centre, 0 for the others: {', '.join(DRILL_VERDICTS)}.",
     "该中心最近一次演练结论（当前结论为 1，其余为 0）",
+)
+RTO_ESTIMATED = Metric(
+    "tricenter_rto_estimated_seconds",
+    "gauge",
+    SYSTEM,
+    "How long the recovery of the newest point at the centre is likely to take, from measured drills and today's size. "
+    "Absent when nothing was ever measured.",
+    "按实测演练与当前数据量估算的恢复时间；从未实测则不存在",
+    always=False,
+)
+RTO_ERROR = Metric(
+    "tricenter_rto_estimate_error_ratio",
+    "gauge",
+    SYSTEM,
+    "Error of the estimate of the last drill at the centre: (estimated - measured) / measured, from the drills before "
+    "it. Below 0: it took longer than expected.",
+    "最近一次演练的估算误差：(估算 − 实测) / 实测；小于 0 表示比预计慢",
+    always=False,
+)
+RESTORE_TREND = Metric(
+    "tricenter_restore_trend_ratio",
+    "gauge",
+    SYSTEM,
+    "By which share of the usual time each of the last drills at the centre took longer than the one before, the "
+    "amount of data set aside. Needs three drills.",
+    "恢复时间趋势：每次演练比前一次变慢的比例（已扣除数据量变化）；至少三次演练",
+    always=False,
+)
+PLAN_STATE = Metric(
+    "tricenter_plan_state",
+    "gauge",
+    (*PLAN, "state"),
+    f"1 for the state of the plan at the centre, 0 for the others: {', '.join(PLAN_STATES)}. Back to needs-verify "
+    "when the plan, its systems, their tiers or the site change, and when its drill is overdue.",
+    "预案在该中心的状态：待验证、已验证、失败；改动或逾期后回到待验证",
+)
+PLAN_DUE = Metric(
+    "tricenter_plan_due_timestamp_seconds",
+    "gauge",
+    PLAN,
+    "When the plan falls back to needs-verify, or since when it has.",
+    "预案何时回到待验证（或自何时起）",
+)
+PLAN_FAILED = Metric(
+    "tricenter_plan_check_failed_items",
+    "gauge",
+    (*PLAN, "kind"),
+    "Items that stood in the way at the last look at whether the plan is ready for a run of the kind. "
+    "Absent before the first look.",
+    "最近一次就绪检查中的不通过项数；首次检查前不存在",
+    always=False,
+)
+PLAN_WARNED = Metric(
+    "tricenter_plan_check_warned_items",
+    "gauge",
+    (*PLAN, "kind"),
+    "Items that were warned of at the last look at whether the plan is ready.",
+    "最近一次就绪检查中的提醒项数",
+    always=False,
+)
+PLAN_CHECKED = Metric(
+    "tricenter_plan_check_timestamp_seconds",
+    "gauge",
+    (*PLAN, "kind"),
+    "When it was last looked at whether the plan is ready.",
+    "最近一次就绪检查的时间",
+    always=False,
 )
 PROTECTION = Metric(
     "tricenter_protection_verdict",
@@ -278,6 +349,14 @@ METRICS = (
     DRILL_LAST,
     DRILL_DUE,
     DRILL_VERDICT,
+    RTO_ESTIMATED,
+    RTO_ERROR,
+    RESTORE_TREND,
+    PLAN_STATE,
+    PLAN_DUE,
+    PLAN_FAILED,
+    PLAN_WARNED,
+    PLAN_CHECKED,
     PROTECTION,
     RUNS,
     WORKERS,
@@ -296,33 +375,6 @@ METRICS = (
     VIEW_TIME,
     VIEW_ERRORS,
 )
-
-PREAMBLE = """\
-# 指标 Metrics
-
-本文件由 `python -m exporters.metrics > docs/metrics.md` 生成。 This file is printed from `exporters/metrics.py`.
-
-`tricenter --site DIR serve` 在 `http://127.0.0.1:15090/metrics` 提供下列指标。抓取只读目录，不访问云与存储库。
-`tricenter --site DIR serve` offers these metrics. A scrape reads the catalogue only, never a cloud or a vault.
-
-* **视图 View.** The systems' metrics are read at most every 5 seconds, the counts (points, runs, attempts, tenants,
-  upkeep) at most every minute, and never for more than a tenth of the time. When the catalogue does not answer, the
-  last good view is shown, `tricenter_view_errors_total` rises and `tricenter_view_timestamp_seconds` stands still:
-  alert on its age.
-* **从未发生 Never happened.** What never happened has no series: no 0 and no NaN stands for a time. What must alert
-  from a system's first minute is always there: `tricenter_rpo_actual_seconds` counts from when the system became known,
-  `tricenter_points` is 0, `tricenter_drill_verdict{verdict="never"}` is 1 and
-  `tricenter_drill_due_timestamp_seconds` is set. The column 恒有 Always says which these are.
-* **窗口 Window.** Worst exposure and compliance look back 7 days, but not further than the system is known or
-  the centre's retention reaches: expired points are no gap.
-* **标签 Labels.** Bounded by the site: tenant, system, tier, centre (`same-city`, `provincial`), plan, kind, stage;
-  and by the program: flow, state, verdict, error_type. Never the name of a recovery point or a run.
-* **站点文件 Site files.** The site is read once, when the server starts: restart it after the site has changed.
-* **健康 Health.** `/healthz` answers 200 when the catalogue answers, 503 otherwise.
-
-| 指标 Metric | 类型 Kind | 标签 Labels | 恒有 Always | 含义 Meaning |
-|---|---|---|---|---|
-"""
 
 
 def document() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -11,6 +11,8 @@ from exporters import metrics as m
 from orchestrator.catalogue.activity import Activity
 from orchestrator.catalogue.board import Board, BoardRow
 from orchestrator.catalogue.facts import Key
+from orchestrator.catalogue.plans import PlanAt
+from orchestrator.catalogue.scenario import Expected
 from orchestrator.catalogue.verifications import Upkeep
 from policies.site import Site
 
@@ -80,6 +82,32 @@ def upkeep_samples(upkeep: Upkeep, site: Site) -> Iterator[Sample]:
         for key, moment in moments.items():
             if key in labels:
                 yield metric, labels[key], moment.timestamp()
+
+
+def plan_samples(plans: Iterable[PlanAt]) -> Iterator[Sample]:
+    """Yield the states of plans, and what was found of whether they are ready."""
+    for each in plans:
+        labels = each.plan.plan, each.centre
+        for state in m.PLAN_STATES:
+            yield m.PLAN_STATE, (*labels, state), float(each.standing.state == state)
+        yield m.PLAN_DUE, labels, each.standing.due_at.timestamp()
+        if check := each.check:
+            yield m.PLAN_FAILED, (*labels, check.kind), check.failed
+            yield m.PLAN_WARNED, (*labels, check.kind), check.warned
+            yield m.PLAN_CHECKED, (*labels, check.kind), check.checked_at.timestamp()
+
+
+def expected_samples(expected: Mapping[Key, Expected], site: Site) -> Iterator[Sample]:
+    """Yield how long recoveries are likely to take, and how good such estimates were."""
+    tiers = {(ref.tenant.tenant, ref.name): ref.tier.tier for ref in site.systems()}
+    for key, each in expected.items():
+        labels = key.tenant, key.system, tiers[key.tenant, key.system], key.centre
+        if each.estimate.takes is not None:
+            yield m.RTO_ESTIMATED, labels, each.estimate.takes.total_seconds()
+        if each.calibration.error is not None:
+            yield m.RTO_ERROR, labels, each.calibration.error
+        if each.calibration.trend is not None:
+            yield m.RESTORE_TREND, labels, each.calibration.trend
 
 
 def _labels(row: BoardRow) -> tuple[str, ...]:

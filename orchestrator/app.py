@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from orchestrator.engine.inprocess import Runner
     from orchestrator.engine.port import Actions, FlowSpec
     from orchestrator.secrets import Secret
+    from orchestrator.vault.register import Register
     from orchestrator.vault.restic import Repository
     from orchestrator.vault.s3 import Bucket, Credential, VaultAdmin
     from policies.site import Site, SystemRef, Vault
@@ -39,6 +40,10 @@ FLOWS = {
     "verify": "orchestrator.backups.flows:VERIFY",
     "retention": "orchestrator.backups.flows:RETENTION",
     "drill": "drills.flows:DRILL",
+    "recover": "drills.flows:RECOVER",
+    "plan-check": "drills.plans.flows:PLAN_CHECK",
+    "rejoin": "drills.rejoin:REJOIN",
+    "quarantine": "drills.rejoin:QUARANTINE_FLOW",
     "tenant-apply": "orchestrator.tenants.flows:TENANT_APPLY",
     "tenant-drift": "orchestrator.tenants.flows:TENANT_DRIFT",
 }
@@ -141,9 +146,13 @@ class App:
 
     @cached_property
     def ledger(self) -> Ledger:
+        from orchestrator.catalogue.audit import Auditing
         from orchestrator.catalogue.ledger import Ledger
+        from orchestrator.sites.configuration import note_configuration
 
-        return Ledger(self.catalogue)
+        digest = self.site.audit.digest
+        configuration = note_configuration(self.site, self.catalogue, digest)
+        return Ledger(self.catalogue, Auditing(digest, configuration))
 
     @cached_property
     def flows(self) -> Mapping[str, FlowSpec]:
@@ -155,7 +164,12 @@ class App:
         """What registered clean-ups are called by."""
         from orchestrator.scratch.folder import remove_scratch
 
-        return {"remove-scratch": remove_scratch, "delete-cloud-objects": self._delete_cloud_objects}
+        return {
+            "remove-scratch": remove_scratch,
+            "delete-cloud-objects": self._delete_cloud_objects,
+            "end-parts": self._end_parts,
+            **self._recovery_actions,
+        }
 
     @cached_property
     def runner(self) -> Runner:
@@ -185,6 +199,23 @@ class App:
         from orchestrator.cloud.volumes import delete_all_named
 
         delete_all_named(self.tenant_cloud(centre, tenant), name)
+
+    @property
+    def _recovery_actions(self) -> Actions:
+        """What takes back a recovery. The room of drills is imported when one of them is called."""
+        from functools import partial
+
+        names = ("delete-bubble", "undo-recovery", "settle-parts", "undo-name", "unseal", "return-epoch")
+        return {name: partial(self._take_back, name) for name in names}
+
+    def _take_back(self, action: str, **arguments: str) -> None:
+        take_back = importlib.import_module("drills.actions").ACTIONS[action]
+        take_back(self, **arguments)
+
+    def _end_parts(self, run: str) -> None:
+        from orchestrator.engine.parts import end_parts
+
+        end_parts(self.ledger, run, "the whole has ended")
 
     # --- centres
 
@@ -217,6 +248,23 @@ class App:
 
         vault = self.vault(centre)
         return VaultAdmin(centre, vault.endpoint, vault.region, self._credential(vault.admin_credential, ""))
+
+    @cached_property
+    def registers(self) -> Mapping[str, Register]:
+        """The registers of the site's epochs: one for each centre that has a vault, the nearest first."""
+        from orchestrator.vault.register import Register
+
+        return {
+            str(centre): Register(
+                str(centre),
+                vault.endpoint,
+                vault.region,
+                vault.register_bucket,
+                self.site.site,
+                self._credential(vault.register_credential or vault.admin_credential, ""),
+            )
+            for centre, vault in self.site.vaults().items()
+        }
 
     def _credential(self, reference: str, tenant: str) -> Credential:
         import json

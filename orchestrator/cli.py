@@ -40,6 +40,16 @@ COMMANDS = {
     "schedule": Room("orchestrator.schedule.commands:schedule", "定时任务 what is done next by itself, and why"),
     "restic": Room("orchestrator.vault.commands:restic", "直接运行 restic plain restic on one repository"),
     "drill": Room("drills.commands:drill", "灾备演练 rehearse recovery and measure RPO and RTO"),
+    "plan": Room("drills.plans.commands:plan", "恢复预案 recovery plans: write, show, are they ready"),
+    "epoch": Room("orchestrator.epoch.commands:epoch", "纪元 which centre each system is active at, and who is fenced"),
+    "rejoin": Room("drills.rejoin_commands:rejoin", "原中心归队 bring an old centre back, its data in quarantine"),
+    "quarantine": Room("drills.rejoin_commands:quarantine", "隔离的数据 what old centres had when they returned"),
+    "calendar": Room(
+        "orchestrator.schedule.calendar_commands:calendar", "演练日历 the calendar of drills, the annual plan"
+    ),
+    "finding": Room("drills.finding_commands:finding", "整改 what drills found wrong, until it is right"),
+    "audit": Room("orchestrator.catalogue.audit_commands:audit_", "审计链 the audit chain: show it, check it"),
+    "grade": Room("orchestrator.catalogue.grade_command:grade_", "等级核对 the elements of GB/T 20988"),
     "status": Room("orchestrator.server.commands:status", "RPO/RTO 看板 the board: objectives and what was reached"),
     "scenario": Room("orchestrator.server.scenario_command:scenario", "灾损测算 what is lost if centres are lost now"),
     "serve": Room("orchestrator.server.serving:serve", "服务 the engine, the schedule, the API and /metrics"),

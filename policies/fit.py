@@ -9,15 +9,16 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import cast
 
 from pydantic import ValidationError
 
 from policies.document import Node
-from policies.findings import Finding, Severity, did_you_mean, spelled
-from policies.plan import PROOF_OF_KIND
+from policies.draft import Draft, fault_at, listed, network_of
+from policies.findings import Finding, did_you_mean, spelled
+from policies.fit_plans import plans_misfits
+from policies.fit_systems import systems_misfits
 from policies.site import Location
 from policies.tiers import CentreName, CopyRule, ScheduleRule, objective_misfits
 from policies.values import parse_duration
@@ -26,38 +27,8 @@ SAME_CITY_KM = (10, 100)
 PROVINCIAL_KM = 100
 SMALLEST_NETWORK = 29
 
-#: Which kind of source a probe can look at.
-KIND_OF_PROBE = {proof.model_fields["kind"].default: kind for kind, proof in PROOF_OF_KIND.items()} | {
-    "sql": "postgresql"
-}
-
 #: Names that S3 keeps for itself, beside its rule of 3 to 63 characters.
 _S3_RESERVED = re.compile(r"^(xn--|sthree-|amzn-s3-demo-).*|.*(-s3alias|--ol-s3|--x-s3|--table-s3)$")
-
-
-@dataclass(frozen=True)
-class Draft:
-    """What the files say, by name, before it is known to be right: a name may stand twice, a file may be unread."""
-
-    head: Node | None
-    tiers: dict[str, Node] = field(default_factory=dict)
-    tenants: list[tuple[str, Node]] = field(default_factory=list)
-    plans: list[tuple[str, Node]] = field(default_factory=list)
-    #: Folders with a file that could not be read: what is not found in them may yet be there.
-    unread: frozenset[str] = frozenset()
-
-    def systems(self) -> Iterator[tuple[str, str, Node]]:
-        """Yield each system's tenant, name and node."""
-        for tenant, node in self.tenants:
-            for name, system in node.items("systems"):
-                yield tenant, name, system
-
-    def at(self, *trail: str) -> Node | None:
-        """Return what stands in site.yaml, or None."""
-        return self.head.at(*trail) if self.head else None
-
-    def text(self, *trail: str) -> str | None:
-        return self.head.text(*trail) if self.head else None
 
 
 def misfits(draft: Draft) -> Iterator[Finding]:
@@ -67,20 +38,15 @@ def misfits(draft: Draft) -> Iterator[Finding]:
     yield from _copies_have_vaults(draft)
     yield from _zones_known(draft)
     yield from _networks_apart(draft)
-    yield from _plans_fit(draft)
-    yield from _default_plans_named(draft)
+    yield from systems_misfits(draft)
+    yield from plans_misfits(draft)
     yield from _centres_apart(draft)
     yield from _distances(draft)
     yield from _buckets_legal(draft)
     yield from _credentials_own(draft)
-    yield from _volumes_have_a_cloud(draft)
     yield from _mlps(draft)
     yield from _limits_of_something(draft)
     yield from _blackouts_fit(draft)
-
-
-def _at(node: Node, path: str, got: str, want: str, hint: str = "", severity: Severity = "fault") -> Finding:
-    return Finding(node.file, node.line, path, got, want, hint, severity)
 
 
 def _objectives_fit(draft: Draft) -> Iterator[Finding]:
@@ -98,7 +64,7 @@ def _objectives_fit(draft: Draft) -> Iterator[Finding]:
         with suppress(ValidationError):
             schedule = ScheduleRule.model_validate(written.plain()) if written else schedule
         for misfit in objective_misfits(backup_every, copies, schedule):
-            yield _at(
+            yield fault_at(
                 node.at(*misfit.at) or node, spelled(misfit.at, f"tiers[{tier}]"), misfit.got, misfit.want, misfit.hint
             )
 
@@ -111,7 +77,7 @@ def _tiers_known(draft: Draft) -> Iterator[Finding]:
         if tier is not None and tier not in draft.tiers:
             place = system.at("tier") or system
             path = f"tenants[{tenant}].systems.{name}.tier"
-            yield _at(place, path, tier, "a tier of this site", did_you_mean(tier, draft.tiers))
+            yield fault_at(place, path, tier, "a tier of this site", did_you_mean(tier, draft.tiers))
 
 
 def _copies_have_vaults(draft: Draft) -> Iterator[Finding]:
@@ -123,7 +89,7 @@ def _copies_have_vaults(draft: Draft) -> Iterator[Finding]:
         if place and wanting and (vault is None or vault.value is None):
             want = f"a vault: the copies of {', '.join(wanting)} stand here"
             hint = "write the vault, or choose tiers without a copy at this centre"
-            yield _at(place, f"centres.{centre}.vault", "nothing", want, hint)
+            yield fault_at(place, f"centres.{centre}.vault", "nothing", want, hint)
 
 
 def _zones_known(draft: Draft) -> Iterator[Finding]:
@@ -136,7 +102,7 @@ def _zones_known(draft: Draft) -> Iterator[Finding]:
             if zone is not None and zone not in zones:
                 place = network.at("zone") or network
                 path = f"tenants[{tenant}].networks.{name}.zone"
-                yield _at(place, path, zone, "a zone of site.yaml", did_you_mean(zone, zones))
+                yield fault_at(place, path, zone, "a zone of site.yaml", did_you_mean(zone, zones))
 
 
 def _networks_apart(draft: Draft) -> Iterator[Finding]:
@@ -144,76 +110,21 @@ def _networks_apart(draft: Draft) -> Iterator[Finding]:
     for tenant, node in draft.tenants:
         for name, network in node.items("networks"):
             path = f"tenants[{tenant}].networks.{name}.cidr"
-            place, cidr = network.at("cidr"), _network(network.text("cidr"))
+            place, cidr = network.at("cidr"), network_of(network.text("cidr"))
             if place and cidr:
                 planned.append((cidr, path, place))
                 if cidr.prefixlen > SMALLEST_NETWORK:
                     want = f"a network of 8 addresses (/{SMALLEST_NETWORK}) or more"
-                    yield _at(place, path, str(cidr), want, "the router and the DHCP service need addresses too")
+                    yield fault_at(place, path, str(cidr), want, "the router and the DHCP service need addresses too")
     # Networks of the address plan are nested or apart. In order, the one before that reaches furthest tells which.
     furthest: tuple[IPv4Network, str, Node] | None = None
     for cidr, path, place in sorted(planned, key=lambda each: (each[0].network_address, each[0].prefixlen)):
         if furthest and cidr.subnet_of(furthest[0]):
             other, other_path, other_place = furthest
             hint = f"{other_path} is {other} ({other_place.file.name}:{other_place.line})"
-            yield _at(place, path, str(cidr), "addresses that no other network has", hint)
+            yield fault_at(place, path, str(cidr), "addresses that no other network has", hint)
         else:
             furthest = cidr, path, place
-
-
-def _network(text: str | None) -> IPv4Network | None:
-    try:
-        return IPv4Network(text) if text else None
-    except ValueError:
-        return None  # told by the model
-
-
-def _plans_fit(draft: Draft) -> Iterator[Finding]:
-    tenants = dict(draft.tenants)
-    systems = {f"{tenant}/{name}": system for tenant, name, system in draft.systems()}
-    for plan, node in draft.plans:
-        system = node.text("system")
-        if system is None:
-            continue
-        if system in systems:
-            yield from _probes_fit(plan, node, systems[system])
-        elif "/" in system and not ("tenants" in draft.unread and system.partition("/")[0] not in tenants):
-            place = node.at("system") or node
-            yield _at(place, f"plans[{plan}].system", system, "a system of this site", did_you_mean(system, systems))
-
-
-def _probes_fit(plan: str, node: Node, system: Node) -> Iterator[Finding]:
-    sources = dict(system.items("sources"))
-    probes = node.at("probes")
-    for index, probe in enumerate(probes.value if probes and isinstance(probes.value, list) else []):
-        source, probe_kind = probe.text("source"), probe.text("kind")
-        place, path = probe.at("source") or probe, f"plans[{plan}].probes[{index}].source"
-        if source is None or probe_kind not in KIND_OF_PROBE:
-            continue
-        if source not in sources:
-            yield _at(place, path, source, f"a source of {node.text('system')}", did_you_mean(source, sources))
-        elif (kind := sources[source].text("kind")) in PROOF_OF_KIND and kind != KIND_OF_PROBE[probe_kind]:
-            want = f"a {KIND_OF_PROBE[probe_kind]} source, which a probe of kind {probe_kind} looks at"
-            yield _at(place, path, f"{source}, a {kind} source", want)
-
-
-def _default_plans_named(draft: Draft) -> Iterator[Finding]:
-    planned = {node.text("system") for _, node in draft.plans}
-    taken = {plan: node.text("system") for plan, node in draft.plans}
-    for tenant, name, system in draft.systems():
-        if f"{tenant}/{name}" in planned:
-            continue
-        plan = f"{tenant}-{name}"
-        if taken.setdefault(plan, f"{tenant}/{name}") != f"{tenant}/{name}":
-            hint = "write a plan file of another name for this system"
-            path = f"tenants[{tenant}].systems.{name}"
-            yield _at(
-                system,
-                path,
-                f"a default plan named {plan}",
-                f"a name that the plan of {taken[plan]} does not have",
-                hint,
-            )
 
 
 def _centres_apart(draft: Draft) -> Iterator[Finding]:
@@ -227,7 +138,7 @@ def _centres_apart(draft: Draft) -> Iterator[Finding]:
             if value in seen:
                 path = f"centres.{centre}.{'.'.join(trail)}"
                 hint = "centres that share one are lost together"
-                yield _at(place, path, f"the {noun} of {seen[value]}", f"a {noun} of its own", hint)
+                yield fault_at(place, path, f"the {noun} of {seen[value]}", f"a {noun} of its own", hint)
             seen.setdefault(value, centre)
 
 
@@ -249,10 +160,10 @@ def _distances(draft: Draft) -> Iterator[Finding]:
         got = f"{distance:.1f} km from production"
         hint = "is a coordinate mistyped, or latitude and longitude exchanged?"
         if centre == "provincial" and distance < PROVINCIAL_KM:
-            yield _at(place, path, got, f"{PROVINCIAL_KM} km or more, so that no disaster takes both cities", hint)
+            yield fault_at(place, path, got, f"{PROVINCIAL_KM} km or more, so that no disaster takes both cities", hint)
         elif centre == "same-city" and not SAME_CITY_KM[0] <= distance <= SAME_CITY_KM[1]:
             want = f"{SAME_CITY_KM[0]} to {SAME_CITY_KM[1]} km"
-            yield _at(place, path, got, want, hint, "warning")
+            yield fault_at(place, path, got, want, hint, "warning")
 
 
 def bucket_fault(bucket: str) -> str:
@@ -271,7 +182,7 @@ def _buckets_legal(draft: Draft) -> Iterator[Finding]:
             if why := bucket_fault(bucket := f"{prefix}{tenant}"):
                 place = node.at("tenant") or node
                 got = f"the bucket {bucket} at {centre}: {why}"
-                yield _at(place, f"tenants[{tenant}].tenant", got, "another tenant name or bucket_prefix")
+                yield fault_at(place, f"tenants[{tenant}].tenant", got, "another tenant name or bucket_prefix")
 
 
 def _credentials_own(draft: Draft) -> Iterator[Finding]:
@@ -291,19 +202,7 @@ def _credentials_own(draft: Draft) -> Iterator[Finding]:
             got = f"one secret for {len(draft.tenants)} tenants"
             want = "one for each: file:…/{tenant}…"
             hint = "whoever holds this secret reads every tenant's copies"
-            yield _at(place, ".".join(trail), got, want, hint, "warning")
-
-
-def _volumes_have_a_cloud(draft: Draft) -> Iterator[Finding]:
-    cloud = draft.at("centres", "production", "cloud")
-    if draft.head is None or (cloud and cloud.value is not None):
-        return
-    for tenant, name, system in draft.systems():
-        for source, node in system.items("sources"):
-            if node.text("kind") == "volume":
-                path = f"tenants[{tenant}].systems.{name}.sources.{source}.kind"
-                hint = "write centres.production.cloud in site.yaml"
-                yield _at(node.at("kind") or node, path, "volume", "a cloud at production that holds volumes", hint)
+            yield fault_at(place, ".".join(trail), got, want, hint, "warning")
 
 
 def _mlps(draft: Draft) -> Iterator[Finding]:
@@ -318,7 +217,7 @@ def _mlps(draft: Draft) -> Iterator[Finding]:
             hint = f"the tier {tier} keeps no off-site (异地) copy; whether same-city counts is the assessor's to say"
             place = system.at("tier") or system
             path = f"tenants[{tenant}].systems.{name}.tier"
-            yield _at(place, path, got, "a tier with an off-site copy", hint, "note")
+            yield fault_at(place, path, got, "a tier with an off-site copy", hint, "note")
 
 
 def _limits_of_something(draft: Draft) -> Iterator[Finding]:
@@ -337,23 +236,19 @@ def _limits_of_something(draft: Draft) -> Iterator[Finding]:
         if not colon or kind not in known or name in known[kind] or (kind == "tenant" and "tenants" in draft.unread):
             continue
         want = f"a {kind} of this site"
-        yield _at(node, f"limits.{slot}", f"the {kind} {name}", want, did_you_mean(name, known[kind]))
+        yield fault_at(node, f"limits.{slot}", f"the {kind} {name}", want, did_you_mean(name, known[kind]))
 
 
 def _blackouts_fit(draft: Draft) -> Iterator[Finding]:
     tenants = [tenant for tenant, _ in draft.tenants]
     systems = [f"{tenant}/{name}" for tenant, name, _ in draft.systems()]
-    for index, blackout in enumerate(_list(draft.at("blackouts"))):
+    for index, blackout in enumerate(listed(draft.at("blackouts"))):
         for key, known in (("tenants", tenants), ("systems", systems)):
-            for number, each in enumerate(_list(blackout.at(key))):
+            for number, each in enumerate(listed(blackout.at(key))):
                 name = each.value
                 if not isinstance(name, str) or name in known or (key == "systems" and "/" not in name):
                     continue  # right, or told by the model
                 if "tenants" in draft.unread and name.partition("/")[0] not in tenants:
                     continue  # it may stand in a file that could not be read
                 want = f"a {key.removesuffix('s')} of this site"
-                yield _at(each, f"blackouts[{index}].{key}[{number}]", name, want, did_you_mean(name, known))
-
-
-def _list(node: Node | None) -> list[Node]:
-    return node.value if node and isinstance(node.value, list) else []
+                yield fault_at(each, f"blackouts[{index}].{key}[{number}]", name, want, did_you_mean(name, known))

@@ -17,8 +17,9 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from policies.document import Node, overlaid, read
+from policies.draft import Draft
 from policies.findings import Finding, SiteInvalid, did_you_mean, in_order, nearest
-from policies.fit import Draft, misfits
+from policies.fit import misfits
 from policies.plan import Plan, default_plans
 from policies.site import Site, SiteFile
 from policies.tenant import Tenant

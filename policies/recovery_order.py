@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from policies.limits import Limits, lookup
+
+#: Nothing waits for anything but for room.
+NO_ORDER: Mapping[int, Collection[int]] = MappingProxyType({})
 
 
 class Job(NamedTuple):
@@ -35,44 +39,72 @@ def room_at(centre: str, limits: Limits) -> int | None:
     )
 
 
-def list_schedule(jobs: Sequence[Job], limits: Limits) -> list[float]:
+def list_schedule(jobs: Sequence[Job], limits: Limits, after: Mapping[int, Collection[int]] = NO_ORDER) -> list[float]:
     """Return after how many seconds each job starts, the most urgent job being the first.
 
-    `math.inf` for a job that would have to wait for one of unknown length. Each has ended within twice the least
-    time that any order needs when centres alone limit it.
+    `after` says which jobs, by their place in the list, must have ended before one may start. `math.inf` for a job
+    that would have to wait for one of unknown length. Each has ended within twice the least time that any order needs
+    when centres alone limit it.
     """
     most = {slot: lookup(limits, slot).concurrent for job in jobs for slot in job.slots}
     starts = [math.inf] * len(jobs)
     held: Counter[str] = Counter()
     running: list[tuple[float, int]] = []
-    waiting: dict[tuple[str, ...], deque[int]] = {}  # those that need the same, in their order
-    for index, job in enumerate(jobs):
-        waiting.setdefault(job.slots, deque()).append(index)
+    waiting = _Waiting(jobs, after)
     clock = 0.0
-    while waiting and clock < math.inf:
-        while (first := _first_with_room(waiting, held, most)) is not None:
-            slots = jobs[first].slots
-            waiting[slots].popleft()
-            if not waiting[slots]:
-                del waiting[slots]
+    while clock < math.inf:
+        while (first := waiting.first_with_room(held, most)) is not None:
+            waiting.take(first)
             starts[first] = clock
-            held.update(slots)
+            held.update(jobs[first].slots)
             heapq.heappush(running, (clock + jobs[first].seconds, first))
+        if not running:
+            break
         clock = running[0][0]
-        while running and running[0][0] <= clock:
-            held.subtract(jobs[heapq.heappop(running)[1]].slots)
+        while running and running[0][0] <= clock < math.inf:
+            ended = heapq.heappop(running)[1]
+            held.subtract(jobs[ended].slots)
+            waiting.release(ended)
     return starts
 
 
-def _first_with_room(
-    waiting: Mapping[tuple[str, ...], deque[int]], held: Counter[str], most: Mapping[str, int | None]
-) -> int | None:
-    """Return the most urgent of those that wait and find room; None when nobody does."""
-    return min(
-        (
-            indices[0]
-            for slots, indices in waiting.items()
-            if all((limit := most[slot]) is None or held[slot] < limit for slot in slots)
-        ),
-        default=None,
-    )
+class _Waiting:
+    """The jobs that may start as soon as there is room: by what they need, each kind in its order of urgency."""
+
+    def __init__(self, jobs: Sequence[Job], after: Mapping[int, Collection[int]]) -> None:
+        self._jobs = jobs
+        self._left = {index: len(set(after.get(index, ()))) for index in range(len(jobs))}
+        self._then: dict[int, list[int]] = {}
+        self._queues: dict[tuple[str, ...], list[int]] = {}
+        for index in range(len(jobs)):
+            for other in set(after.get(index, ())):
+                self._then.setdefault(other, []).append(index)
+            if not self._left[index]:
+                self._add(index)
+
+    def first_with_room(self, held: Counter[str], most: Mapping[str, int | None]) -> int | None:
+        """Return the most urgent of those that find room; None when nobody does."""
+        return min(
+            (
+                queue[0]
+                for slots, queue in self._queues.items()
+                if all((limit := most[slot]) is None or held[slot] < limit for slot in slots)
+            ),
+            default=None,
+        )
+
+    def take(self, index: int) -> None:
+        queue = self._queues[self._jobs[index].slots]
+        heapq.heappop(queue)
+        if not queue:
+            del self._queues[self._jobs[index].slots]
+
+    def release(self, ended: int) -> None:
+        """Let in what waited for this job alone."""
+        for index in self._then.get(ended, ()):
+            self._left[index] -= 1
+            if not self._left[index]:
+                self._add(index)
+
+    def _add(self, index: int) -> None:
+        heapq.heappush(self._queues.setdefault(self._jobs[index].slots, []), index)

@@ -186,7 +186,7 @@ def assess(
 
     Those that are lost stand first, then what is recovered in the order of its turns, then what goes on running.
     """
-    drilled = _Drilled(samples)
+    drilled = Drilled(samples)
     found = [(each, *_choose(each, lost, at)) for each in systems]
     ends = {str(each): _fate(choice, lost) for each, choice, _ in found}
     urgent = sorted((each for each in found if ends[str(each[0])] is Fate.RECOVERED), key=lambda each: _urgency(*each))
@@ -265,8 +265,8 @@ def _rpo_missed(outcome: Outcome) -> bool:
 # --- when
 
 
-class _Drilled:
-    """What was measured, by system and by centre."""
+class Drilled:
+    """What was measured, by system and by centre: what all estimates rest on."""
 
     def __init__(self, samples: Iterable[Sample]) -> None:
         self._samples = tuple(samples)
@@ -285,10 +285,15 @@ class _Drilled:
             (Basis.ELSEWHERE, own),
             (Basis.OTHERS, self._of_centre.get(copy.centre, [])),
         ):
-            takes = estimated_rto(copy.size_bytes, (RestoreSample(each.size_bytes, each.seconds) for each in samples))
-            if takes is not None:
-                return Estimate(max(takes, _quickest(copy.size_bytes, samples)), basis, len(samples))
+            if (takes := expected(copy.size_bytes, samples)) is not None:
+                return Estimate(takes, basis, len(samples))
         return Estimate(None, Basis.NONE, 0)
+
+
+def expected(size_bytes: int, samples: Sequence[Sample]) -> timedelta | None:
+    """Return how long the recovery of so much data is likely to take, from these measurements; None without any."""
+    takes = estimated_rto(size_bytes, (RestoreSample(each.size_bytes, each.seconds) for each in samples))
+    return None if takes is None else max(takes, _quickest(size_bytes, samples))
 
 
 def _quickest(size_bytes: int, samples: Iterable[Sample]) -> timedelta:
@@ -302,7 +307,7 @@ def _urgency(system: Protected, choice: Choice | None, others: tuple[Choice, ...
     return choice.copy.rto, -system.level, system.tier, str(system)
 
 
-def _turns(urgent: Sequence[tuple[Protected, Choice]], drilled: _Drilled, limits: Limits) -> dict[str, Recovery]:
+def _turns(urgent: Sequence[tuple[Protected, Choice]], drilled: Drilled, limits: Limits) -> dict[str, Recovery]:
     estimates = [drilled.estimate(system, choice.copy) for system, choice in urgent]
     jobs = [
         Job(

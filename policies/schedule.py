@@ -15,16 +15,29 @@ No clock: every moment is handed in. Everything is linear in the number of syste
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from policies.plan import Plan
+from policies.plan_state import last_that_counts
 from policies.site import ActionName, Blackout, Site, SystemRef
 from policies.tiers import ScheduleRule
 from policies.values import Text, format_duration
 from policies.windows import Calendar, Closed, Hold, moment_of, zone
-from policies.work import FAILURES_WITHIN, NOTHING, Facts, Failures, Work, copy_centres, drift_of, share, work_of
+from policies.work import (
+    FAILURES_WITHIN,
+    NOTHING,
+    Facts,
+    Failures,
+    Work,
+    copy_centres,
+    drift_of,
+    plan_centres,
+    plan_check_of,
+    share,
+    work_of,
+)
 
 RETRY_FIRST = timedelta(minutes=1)
 RETRY_MOST = timedelta(hours=6)
@@ -36,6 +49,7 @@ BEHIND = timedelta(days=9)
 _HEAVY: frozenset[ActionName] = frozenset(("read", "restore-test", "retention"))
 _CLASS: Mapping[ActionName, int] = {
     "backup": 1, "replicate": 1, "check": 2, "read": 2, "restore-test": 2, "retention": 3, "tenant-drift": 3,
+    "plan-check": 3,
 }  # fmt: skip
 _TITLE: Mapping[ActionName, Text] = {
     "backup": Text(zh="备份", en="backup"),
@@ -44,6 +58,7 @@ _TITLE: Mapping[ActionName, Text] = {
     "restore-test": Text(zh="恢复测试", en="restore test"),
     "retention": Text(zh="过期清理", en="retention"),
     "tenant-drift": Text(zh="租户漂移检查", en="look for drift"),
+    "plan-check": Text(zh="预案就绪检查", en="is the plan ready"),
 }
 
 
@@ -107,7 +122,7 @@ def reminders(site: Site, facts: Facts, now: datetime, within: timedelta) -> lis
     for ref in site.systems():
         key = (ref.tenant.tenant, ref.name)
         for centre in copy_centres(ref):
-            last = facts.at.get((*key, centre), NOTHING).person_drilled_at
+            last = last_that_counts(facts.at.get((*key, centre), NOTHING).held, ref.tier.drill.kind)
             due_at = (last or facts.known_since.get(key, now)) + ref.tier.drill.every
             if due_at <= now + within:
                 names = tuple(each.plan for each in plans.get(str(ref), ()))
@@ -115,21 +130,39 @@ def reminders(site: Site, facts: Facts, now: datetime, within: timedelta) -> lis
     return sorted(found, key=lambda each: (each.due_at, each.system, each.centre))
 
 
-def _until(site: Site, facts: Facts, now: datetime, end: datetime, *, with_open: bool) -> Iterator[Due]:
-    plans, look = _plans(site), _Look(site, facts, now, end)
+def _until(site: Site, facts: Facts, now: datetime, end: datetime, *, with_open: bool) -> Collection[Due]:
+    look = _Look(site, facts, now, end)
+    first: dict[tuple[str, str], Due] = {}
+    for work, ref in _all_work(site, facts, now):
+        if (found := look.judge(work, ref)) and (with_open or found.open is None):
+            key = found.flow, found.subject
+            # A plan of several systems is wanted by each of them, and drilled once.
+            if key not in first or (found.at, found.order) < (first[key].at, first[key].order):
+                first[key] = found
+    return first.values()
+
+
+def _all_work(site: Site, facts: Facts, now: datetime) -> Iterator[tuple[Work, SystemRef | None]]:
+    centres = {name: plan_centres(site, plan) for name, plan in site.plans.items()}
+    plans = _plans(site)
     for ref in site.systems():
-        for work in work_of(ref, facts, now, plans.get(str(ref), ())):
-            if (found := look.judge(work, ref)) and (with_open or found.open is None):
-                yield found
-    for centre in site.clouds():
-        if (found := look.judge(drift_of(site, centre, facts, now), None)) and (with_open or found.open is None):
-            yield found
+        fitting = {
+            centre: tuple(each for each in plans.get(str(ref), ()) if centre in centres[each.plan])
+            for centre in copy_centres(ref)
+        }
+        yield from ((work, ref) for work in work_of(ref, facts, now, fitting))
+    for cloud in site.clouds():
+        yield drift_of(site, cloud, facts, now), None
+    for name, plan in site.plans.items():
+        for centre in centres[name]:
+            yield plan_check_of(site, plan, centre, facts, now), None
 
 
 def _plans(site: Site) -> dict[str, tuple[Plan, ...]]:
     found: dict[str, list[Plan]] = {}
     for plan in sorted(site.plans.values(), key=lambda each: each.plan):
-        found.setdefault(plan.system, []).append(plan)
+        for system in plan.systems:
+            found.setdefault(system, []).append(plan)
     return {system: tuple(plans) for system, plans in found.items()}
 
 

@@ -13,11 +13,24 @@ from policies.limits import Limit, Slot
 from policies.plan import SYSTEM_PATTERN, Plan
 from policies.tenant import System, Tenant
 from policies.tiers import CentreName, CopyRule, Tier
-from policies.values import LongName, Misfit, MisfitError, Model, Name, SecretRef, Span, Text, Words
-from policies.windows import Moment, TimeZone, moment_of
+from policies.values import (
+    LongName,
+    Misfit,
+    MisfitError,
+    Model,
+    Name,
+    SecretRef,
+    Span,
+    Text,
+    Whole,
+    Words,
+    format_duration,
+)
+from policies.windows import Day, Moment, TimeZone, moment_of
 
 EARTH_RADIUS_KM = 6371.0
 ENDPOINT_PATTERN = r"^https?://[^/\s@]+$"
+DOMAIN_PATTERN = r"^[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?$"
 BUCKET_PREFIX_PATTERN = r"^[a-z0-9][a-z0-9-]{0,20}$"
 
 
@@ -45,9 +58,17 @@ class Vault(Model):
         description="JSON {access_key, secret_key} that writes one tenant's bucket; {tenant} stands for its name"
     )
     admin_credential: SecretRef = Field(description="JSON {access_key, secret_key} that may create buckets")
+    register_credential: SecretRef | None = Field(
+        None, description="JSON {access_key, secret_key} that reads and writes the register; admin_credential's if none"
+    )
 
     def bucket(self, tenant: str) -> str:
         return f"{self.bucket_prefix}{tenant}"
+
+    @property
+    def register_bucket(self) -> str:
+        """The bucket of the site's epochs. No tenant's: their names begin with a letter."""
+        return f"{self.bucket_prefix}0-register"
 
 
 class Cloud(Model):
@@ -55,6 +76,11 @@ class Cloud(Model):
 
     name: Words = Field(description="entry of clouds.yaml")
     external_network: Words | None = Field(None, description="the network that tenants' routers have their gateway on")
+    vantage: tuple[Words, ...] = Field(
+        (),
+        description="program and arguments before a probe's command, which run it inside a tenant's network; {network} "
+        "stands for the network's id at Neutron, {cidr} for its subnet. Nothing means that probes run on this host",
+    )
 
 
 class Centre(Model):
@@ -74,7 +100,7 @@ class NetworkZone(Model):
 
 
 #: What the schedule does by itself, as blackouts name it.
-ActionName = Literal["backup", "replicate", "check", "read", "restore-test", "retention", "tenant-drift"]
+ActionName = Literal["backup", "replicate", "check", "read", "restore-test", "retention", "tenant-drift", "plan-check"]
 
 
 class Blackout(Model):
@@ -85,7 +111,7 @@ class Blackout(Model):
     reason: Text
     forbids: tuple[ActionName, ...] = Field(
         ("check", "read", "restore-test", "retention", "tenant-drift"),
-        description="everything except backup and replicate when not given",
+        description="everything except backup, replicate and plan-check when not given",
     )
     centres: tuple[CentreName, ...] = Field((), description="only work that touches these; all when not given")
     tenants: tuple[Name, ...] = Field((), description="only these tenants; all when no system is given either")
@@ -101,6 +127,60 @@ class Blackout(Model):
         if misfits:
             raise MisfitError(misfits)
         return self
+
+
+#: 《网络安全法》: logs are kept for six months at least, which are 184 days at most.
+SHORTEST_AUDIT = timedelta(days=184)
+
+
+class Holiday(Model):
+    """Days on which no drill is planned that people must hold."""
+
+    begin: Day = Field(alias="from", description="the first day")
+    end: Day | None = Field(None, alias="to", description="the last day; the first when not given")
+    title: Text
+
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> Self:
+        if self.end is not None and self.end < self.begin:
+            raise MisfitError([Misfit(("to",), self.end, f"a day from {self.begin} on")])
+        return self
+
+
+class Audit(Model):
+    """The audit chain: the digest that binds its entries, and how long they are kept."""
+
+    digest: Literal["sha256", "sm3"] = Field("sha256", description="SM3 (国密) takes an OpenSSL that has it")
+    keep: Span = Field(timedelta(days=365), description="older entries are let go; six months (184d) at least")
+
+    @model_validator(mode="after")
+    def _long_enough(self) -> Self:
+        if self.keep < SHORTEST_AUDIT:
+            got = format_duration(self.keep.total_seconds())
+            raise MisfitError([Misfit(("keep",), got, "184d at least", "six months are 184 days at most")])
+        return self
+
+
+class Dns(Model):
+    """The primary name server of the zone in which plans switch names, and the key that may change its A records."""
+
+    server: Words = Field(description="host name or address; a machine that outlives the production centre")
+    port: Whole = Field(53, ge=1, le=65535)
+    zone: str = Field(pattern=DOMAIN_PATTERN, description="the zone of the names that plans switch")
+    key: str = Field(pattern=DOMAIN_PATTERN, description="name of the TSIG key")
+    algorithm: Literal["hmac-sha256", "hmac-sha384", "hmac-sha512"] = "hmac-sha256"
+    secret: SecretRef = Field(description="the secret of the key, base64 as tsig-keygen prints it")
+    ttl: Span = Field(timedelta(seconds=60), description="how long a switched name may be kept by who asked for it")
+
+
+class ApprovalRule(Model):
+    """What an approval needs besides a second person."""
+
+    second_factor: tuple[Words, ...] = Field(
+        (),
+        description="program and arguments that check a person's code: it reads a line of JSON {person, code, run} and "
+        "ends with 0 when the code is good; no shell. Nothing means that no code is asked for",
+    )
 
 
 class SystemRef(NamedTuple):
@@ -136,10 +216,15 @@ class SiteFile(Model):
     )
     timezone: TimeZone = Field("Asia/Shanghai", description="the zone that windows and blackouts are written in")
     tenant_drift_every: Span = Field(timedelta(days=1), description="a look at each cloud for what drifted")
+    plan_check_every: Span = Field(timedelta(days=1), description="a look at whether each plan is ready")
     keep_runs: Span = Field(
         timedelta(days=30), description="runs that ended longer ago are forgotten, but for drills and recovery points"
     )
+    audit: Audit = Audit()
+    approval: ApprovalRule = Field(ApprovalRule(), description="what an approval needs besides a second person")
     blackouts: tuple[Blackout, ...] = Field((), description="periods in which scheduled work is held back")
+    holidays: tuple[Holiday, ...] = Field((), description="days on which no drill by people is planned")
+    dns: Dns | None = Field(None, description="where the names of plans are switched")
 
 
 class Site(SiteFile):

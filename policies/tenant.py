@@ -166,12 +166,42 @@ class VolumeSource(Model):
 Source = Annotated[PathSource | PostgresqlSource | VolumeSource, Field(discriminator="kind")]
 
 
+class Server(Model):
+    """A server of a system: what it boots from, and where it stands in the tenant's networks."""
+
+    boot: Name = Field(description="the volume source that it boots from")
+    volumes: tuple[Name, ...] = Field((), description="further volume sources, in the order of their attachment")
+    flavor: Words
+    network: Name = Field(description="a network of the tenant")
+    address: IPv4Address = Field(description="its fixed address in that network at production")
+    security_groups: tuple[Name, ...] = ()
+    after: tuple[Name, ...] = Field((), description="servers of the system that must run before it")
+
+
+#: Where a system may be active when production is not.
+StandbyName = Literal["same-city", "provincial"]
+
+
 class System(Model):
     """One application of a tenant. Its sources share one recovery point."""
 
     title: Text
     tier: Name = Field(description="a tier of this site")
     sources: dict[Name, Source] = Field(min_length=1, description="what the system is made of, by name")
+    servers: dict[Name, Server] = Field(default_factory=dict, description="the servers that boot from its volumes")
+    standby: dict[StandbyName, dict[Name, Source]] = Field(
+        default_factory=dict,
+        description="where the same sources stand at another centre when the system is active there; "
+        "a volume keeps its name when it is not given",
+    )
+
+    def sources_at(self, centre: str) -> dict[str, Source]:
+        """Return the sources of the system as it is active at `centre`. Those with no place there are left out."""
+        if centre == "production":
+            return dict(self.sources)
+        places = {str(name): given for name, given in self.standby.items()}.get(centre, {})
+        kept = {name: each for name, each in self.sources.items() if each.kind == "volume"}
+        return {name: place for name in self.sources if (place := places.get(name, kept.get(name)))}
 
 
 class Tenant(Model):

@@ -8,6 +8,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from policies.plan import Kind
 from policies.values import Duration, Misfit, MisfitError, Model, Name, Span, Text, Whole, format_duration
 from policies.windows import Window, longest_gap
 
@@ -35,6 +36,8 @@ class DrillRule(Model):
     """How often a plan of this tier must have been drilled."""
 
     every: Span = Field(description="a plan not drilled for longer than this is overdue")
+    kind: Kind = Field("restore", description="the least kind that counts: restore, sandbox or switchover")
+    also: dict[Kind, Span] = Field(default_factory=dict, description="further kinds, and how often each is held")
 
 
 class WindowRule(Model):
@@ -53,6 +56,9 @@ class ScheduleRule(Model):
     check_every: Span = Field(timedelta(days=7), description="structural check of a repository, at every centre")
     read_all_within: Span = Field(timedelta(days=28), description="every byte at every centre is read within this")
     restore_test_every: Span = Field(timedelta(days=90), description="restore test of a system, at every centre")
+    restore_test_within: Duration = Field(
+        timedelta(days=30), description="every other restore test takes a random point of this time; 0s: the newest"
+    )
     retention_every: Span = Field(timedelta(days=1), description="expiry of points past keep_within, at every centre")
     windows: WindowRule = WindowRule()
 

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field
 
 WINDOW_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
 MOMENT_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([ T]([01][0-9]|2[0-3]):[0-5][0-9])?$"
+DAY_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 TIMEZONE_PATTERN = r"^[A-Za-z][A-Za-z0-9_+/-]*$"
 
 DAY = timedelta(days=1)
@@ -81,6 +82,9 @@ Window = Annotated[
 
 #: A day, or a minute of it, in the site's time.
 Moment = Annotated[str, Field(pattern=MOMENT_PATTERN), AfterValidator(_moment)]
+
+#: A day, in the site's time.
+Day = Annotated[str, Field(pattern=DAY_PATTERN), AfterValidator(_moment)]
 
 #: A name of the time zone database.
 TimeZone = Annotated[str, Field(pattern=TIMEZONE_PATTERN), AfterValidator(_zone_name)]

@@ -21,9 +21,8 @@ from policies.document import Node, Trail
 from policies.findings import Finding, did_you_mean, nearest, spelled
 from policies.limits import SLOT_PATTERN
 from policies.plan import SYSTEM_PATTERN
-from policies.site import BUCKET_PREFIX_PATTERN, ENDPOINT_PATTERN, SiteFile
+from policies.site import BUCKET_PREFIX_PATTERN, DOMAIN_PATTERN, ENDPOINT_PATTERN, SiteFile
 from policies.tenant import ABSOLUTE_PATTERN, PORTS_PATTERN
-from policies.tiers import CentreName
 from policies.values import (
     DURATION_WANTED,
     LONG_NAME_PATTERN,
@@ -32,7 +31,7 @@ from policies.values import (
     MisfitError,
     parse_duration,
 )
-from policies.windows import MOMENT_PATTERN, TIMEZONE_PATTERN, WINDOW_PATTERN
+from policies.windows import DAY_PATTERN, MOMENT_PATTERN, TIMEZONE_PATTERN, WINDOW_PATTERN
 
 SHOWN_CHARACTERS = 60
 
@@ -42,6 +41,7 @@ WANT_OF_PATTERN: dict[str, str] = {
     LONG_NAME_PATTERN: "a name of 2 to 81 characters: a-z, 0-9 and hyphens, first a letter, last no hyphen",
     SECRET_PATTERN: "the name of a secret: env:NAME or file:PATH",
     ENDPOINT_PATTERN: "http://HOST[:PORT] or https://HOST[:PORT], without path, user or password",
+    DOMAIN_PATTERN: "a name of the DNS such as cloud.example.cn",
     BUCKET_PREFIX_PATTERN: "1 to 21 characters: a-z, 0-9 and hyphens, first no hyphen",
     PORTS_PATTERN: "a port (443) or a range of ports (8000-8080)",
     ABSOLUTE_PATTERN: "an absolute path, first a /",
@@ -49,6 +49,7 @@ WANT_OF_PATTERN: dict[str, str] = {
     SLOT_PATTERN: "centre, vault, cloud or tenant, or one of them by name: vault:NAME",
     WINDOW_PATTERN: "a window of the day such as 22:00-06:00 (over midnight) or 00:00-24:00 (the whole day)",
     MOMENT_PATTERN: "a day (2026-09-28) or a minute of it (2026-09-28 18:00)",
+    DAY_PATTERN: "a day (2026-10-01)",
     TIMEZONE_PATTERN: "a time zone such as Asia/Shanghai",
 }
 _SIMPLE: dict[Any, str] = {
@@ -224,7 +225,7 @@ def shown(value: Any) -> str:
     if isinstance(value, dict):
         return "a mapping" if value else "an empty mapping"
     if isinstance(value, list):
-        return f"a list of {len(value)}"
+        return f"a list of {len(value)}" if value else "an empty list"
     text = re.sub(r"//[^/\s]*@", "//…@", str(value))
     cut = text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 1]}…"
     return cut if cut.strip() and cut.isprintable() else repr(cut)
@@ -238,7 +239,8 @@ def _hidden(value: Any) -> str:
 
 def _noun(model: Expected) -> str:
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", model.kind.__name__)
-    return f"a {name.lower()}" if model.kind is not SiteFile else "site.yaml"
+    article = "an" if name[0] in "AEIOU" else "a"
+    return f"{article} {name.lower()}" if model.kind is not SiteFile else "site.yaml"
 
 
 def _want(expected: Expected, *, told: bool = False) -> str:
@@ -261,7 +263,7 @@ def _fitting(expected: Expected) -> str:
     if expected.kind in _SIMPLE:
         return _SIMPLE[expected.kind]
     if get_origin(expected.kind) is tuple:
-        return "a list"
+        return "a list" + (" with one entry at least" if expected.limit("min_length") else "")
     if expected.fields:
         return f"a mapping with {', '.join(expected.fields)}"
     if get_origin(expected.kind) is dict:
@@ -271,9 +273,9 @@ def _fitting(expected: Expected) -> str:
 
 
 def _mapping(expected: Expected) -> str:
-    if expected.keys.kind == CentreName:
-        return "a mapping by centre: production, same-city, provincial"
-    return "a mapping by name with one entry at least"
+    if expected.keys.choices:
+        return f"a mapping by centre: {', '.join(expected.keys.choices)}"
+    return "a mapping by name" + (" with one entry at least" if expected.limit("min_length") else "")
 
 
 def _number(expected: Expected) -> str:

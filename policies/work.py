@@ -52,10 +52,11 @@ class AtCentre:
     checked_at: datetime | None = None
     read_at: datetime | None = None
     retained_at: datetime | None = None
-    #: Ends of the last drill, of the last that did recover the system, and of the last of those that a person held.
+    #: Ends of the last drill, and of the last that did recover the system.
     drilled_at: datetime | None = None
     recovered_at: datetime | None = None
-    person_drilled_at: datetime | None = None
+    #: By kind, the end of the last that a person held and that did recover the system.
+    held: Mapping[str, datetime] = field(default_factory=dict)
 
 
 class Failures(NamedTuple):
@@ -76,6 +77,8 @@ class Facts:
     at: Mapping[tuple[str, str, str], AtCentre] = field(default_factory=dict)
     #: Centre -> the last look for drift that was done.
     drift_at: Mapping[str, datetime] = field(default_factory=dict)
+    #: (plan, centre) -> the last look at whether it is ready.
+    plan_checked: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
     #: (flow, subject) -> failures, and the start of the last run that was done within DONE_WITHIN.
     failures: Mapping[tuple[str, str], Failures] = field(default_factory=dict)
     done: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
@@ -105,6 +108,19 @@ def copy_centres(ref: SystemRef) -> list[CentreName]:
     return [centre for centre in COPY_CENTRES if centre in ref.copies]
 
 
+def plan_centres(site: Site, plan: Plan) -> list[CentreName]:
+    """Return the centres where all systems of a plan keep copies, the nearest first: where it can be recovered."""
+    return [centre for centre in COPY_CENTRES if all(centre in ref.copies for ref in plan_systems(site, plan))]
+
+
+def plan_systems(site: Site, plan: Plan) -> Iterator[SystemRef]:
+    """Yield the systems of a plan in its order."""
+    for name in plan.systems:
+        tenant, _, system = name.partition("/")
+        if ref := site.system(tenant, system):
+            yield ref
+
+
 @lru_cache(maxsize=1 << 18)
 def phase(key: str) -> int:
     """Return where in its interval a turn lies, 0 to 2**64: as even as SHA-256, and always the same."""
@@ -124,8 +140,13 @@ def next_turn(key: str, interval: timedelta, after: datetime) -> datetime:
     return after + (length - behind) * _MICROSECOND
 
 
-def work_of(ref: SystemRef, facts: Facts, now: datetime, plans: tuple[Plan, ...]) -> Iterator[Work]:
-    """Yield all work of a system, each (flow, subject) once; nothing is to be checked where no point is."""
+def work_of(
+    ref: SystemRef, facts: Facts, now: datetime, plans: Mapping[CentreName, tuple[Plan, ...]]
+) -> Iterator[Work]:
+    """Yield all work of a system, each (flow, subject) once; nothing is to be checked where no point is.
+
+    `plans` are those that can recover it, by centre.
+    """
     tenant, name = key = ref.tenant.tenant, ref.name
     known, near = facts.known_since.get(key, now), NOTHING
     for number, centre in enumerate(centres := copy_centres(ref)):
@@ -140,8 +161,8 @@ def work_of(ref: SystemRef, facts: Facts, now: datetime, plans: tuple[Plan, ...]
             yield _replicate(ref, subject, wanted, (here.data_time or known) + ref.copies[centre].rpo, tried)
         if here.data_time:
             yield from _upkeep(ref, centre, here, known)
-            if plans:
-                yield _restore_test(ref, centre, here, known, plans)
+            if plans.get(centre):
+                yield _restore_test(ref, centre, here, known, plans[centre])
 
 
 def drift_of(site: Site, centre: CentreName, facts: Facts, now: datetime) -> Work:
@@ -150,6 +171,21 @@ def drift_of(site: Site, centre: CentreName, facts: Facts, now: datetime) -> Wor
     # Nothing tells since when a cloud is known: one that was never looked at has had its turn.
     wanted = next_turn(f"{centre}/tenant-drift", interval, last or now - interval)
     return Work("tenant-drift", "tenant-drift", centre, {"centre": centre}, wanted, interval, wanted + interval)
+
+
+def plan_check_of(site: Site, plan: Plan, centre: CentreName, facts: Facts, now: datetime) -> Work:
+    """Return the look at whether a plan is ready at a centre."""
+    interval, last = site.plan_check_every, facts.plan_checked.get((plan.plan, centre))
+    subject = f"{plan.plan}@{centre}"
+    last = last or max((facts.known_since.get(_key(each), now) for each in plan.systems), default=now)
+    wanted = next_turn(f"{subject}/plan-check", interval, last)
+    arguments = {"plan": plan.plan, "centre": centre}
+    return Work("plan-check", "plan-check", subject, arguments, wanted, interval, last + interval)
+
+
+def _key(system: str) -> tuple[str, str]:
+    tenant, _, name = system.partition("/")
+    return tenant, name
 
 
 def _backup(ref: SystemRef, centre: CentreName, here: AtCentre, facts: Facts, known: datetime) -> Work:
@@ -188,10 +224,17 @@ def _upkeep(ref: SystemRef, centre: CentreName, here: AtCentre, known: datetime)
 
 
 def _restore_test(ref: SystemRef, centre: CentreName, here: AtCentre, known: datetime, plans: tuple[Plan, ...]) -> Work:
-    """A restore test is a drill, and any drill that recovered the system counts as one. Plans take turns."""
-    interval, last = ref.tier.schedule.restore_test_every, here.recovered_at or known
+    """A restore test is a drill, and any drill that recovered the system counts as one. Plans take turns.
+
+    So do the points: the newest, which is what would be used, and one at random, for old ones must be good as well.
+    """
+    rule, last = ref.tier.schedule, here.recovered_at or known
+    interval, within = rule.restore_test_every, rule.restore_test_within
     wanted = next_turn(f"{ref}@{centre}/restore-test", interval, last)
-    plan = plans[(wanted - _EPOCH) // interval % len(plans)].plan
+    turn, place = divmod((wanted - _EPOCH) // interval, len(plans))
+    plan = plans[place].plan
     arguments = {"plan": plan, "centre": centre}
+    if within and turn % 2:
+        arguments["point"] = f"random:{within // timedelta(seconds=1)}s"
     subject = f"{plan}@{centre}"
     return Work("restore-test", "drill", subject, arguments, wanted, interval, last + interval, here.drilled_at)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from orchestrator.catalogue.store import Catalogue
 from orchestrator.secrets import Secret
+from orchestrator.vault.register import Register
 from orchestrator.vault.restic import Repository
 from orchestrator.vault.s3 import Bucket
 from policies.site import SystemRef
@@ -16,6 +18,10 @@ class Access(Protocol):
 
     @property
     def catalogue(self) -> Catalogue: ...
+
+    @property
+    def registers(self) -> Mapping[str, Register]:
+        """The registers of the site's epochs, by centre."""
 
     def bucket(self, centre: str, tenant: str) -> Bucket:
         """The bucket of a tenant at a centre."""

@@ -20,6 +20,7 @@ from orchestrator.backups.sources import check_source
 from orchestrator.backups.upkeep_commands import expire, verify
 from orchestrator.batch import Batch, Ended, raise_failures
 from orchestrator.catalogue.records import PointAt
+from orchestrator.epoch.fence import check_fence
 from orchestrator.errors import CheckFailed, InvalidInput, TricenterError, UnknownName, Unreachable
 from orchestrator.vault.replicate import replicate as copy_objects
 from policies.site import SystemRef
@@ -89,8 +90,9 @@ def _began(only: DueWork | None, ref: SystemRef, run_id: str) -> None:
 
 def _check_sources(app: App, refs: list[SystemRef], jobs: int, output: str) -> None:
     def work(ref: SystemRef) -> list[str]:
+        active = check_fence(app, str(ref), copy_centres(ref)[0]).centre
         for name in ref.system.sources:
-            check_source(app, ref, name)
+            check_source(app, ref, name, active)
         app.repository(copy_centres(ref)[0], ref).exists()
         return list(ref.system.sources)
 

@@ -27,12 +27,15 @@ class Program(Access, Protocol):
 
 
 def _back_up(run: Run, program: Program, arguments: Mapping[str, str]) -> Any:
-    return back_up(run, program, program.system(arguments["system"]))
+    ref, at = program.system(arguments["system"]), arguments.get("at")
+    if at is not None and at not in copy_centres(ref):
+        raise UnknownName(f"centre that keeps copies of {ref}", at, copy_centres(ref))
+    return back_up(run, program, ref, at=at, sealed_by=arguments.get("sealed"))
 
 
 def _backup_slots(program: Program, arguments: Mapping[str, str]) -> tuple[str, ...]:
     ref = program.system(arguments["system"])
-    near = copy_centres(ref)[0]
+    near = arguments.get("at") or copy_centres(ref)[0]
     clouds = ("cloud:production",) if any(isinstance(s, VolumeSource) for s in ref.system.sources.values()) else ()
     # The source is read at the production centre.
     return ("centre:production", f"centre:{near}", f"vault:{near}", f"tenant:{ref.tenant.tenant}", *clouds)
@@ -75,7 +78,7 @@ def _is_yes(arguments: Mapping[str, str], name: str) -> bool:
 
 BACKUP = FlowSpec(
     name="backup",
-    arguments=("system",),
+    arguments=("system", "at?", "sealed?"),
     subject=lambda arguments: arguments["system"],
     slots=_backup_slots,
     run=_back_up,

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random, SystemRandom
+
 from orchestrator.backups.access import Access
 from orchestrator.catalogue.records import PointAt
 from orchestrator.catalogue.store import Catalogue
-from orchestrator.errors import CheckFailed, UnknownName
+from orchestrator.errors import CheckFailed, InvalidInput, UnknownName
 from orchestrator.vault.s3 import Bucket
+from policies.point_choice import FORMS, BadChoice, PointChoice, parse_choice
 from policies.site import SystemRef
 
 
@@ -27,20 +32,59 @@ def observe_landings(catalogue: Catalogue, bucket: Bucket, ref: SystemRef, centr
     return catalogue.points_at(centre, tenant, ref.name)
 
 
-def choose_point(access: Access, ref: SystemRef, centre: str, point: str | None) -> PointAt:
-    """Return the recovery point to use: the one with the newest data in the centre's own listing, or the named one.
+@dataclass(frozen=True, slots=True)
+class ChosenPoint(PointAt):
+    """The recovery point to use, and its price: how many seconds its data is older than the newest at the centre."""
 
-    Raises CheckFailed when the centre holds none, UnknownName when it does not hold the named one.
+    choice: str
+    older_seconds: float
+
+
+def choose_point(access: Access, ref: SystemRef, centre: str, point: str | None) -> ChosenPoint:
+    """Return the recovery point to use, from the centre's own listing. `point` is as `policies.point_choice` says.
+
+    Raises InvalidInput for text that chooses nothing, CheckFailed when the centre holds none that fits, UnknownName
+    when it does not hold the named one.
     """
+    try:
+        choice = parse_choice(point)
+    except BadChoice as error:
+        raise InvalidInput(str(error), hint=f"give {FORMS}") from error
     landed = observe_landings(access.catalogue, access.bucket(centre, ref.tenant.tenant), ref, centre)
     if not landed:
         raise CheckFailed(
             f"{ref} has no recovery point at {centre}",
             hint=f"tricenter backup run {ref}" + ("" if centre == "same-city" else f", then tricenter replicate {ref}"),
         )
-    if point is None:
-        return landed[0]
-    for each in landed:
-        if each.point.id == point:
-            return each
-    raise UnknownName(f"recovery point of {ref} at {centre}", point, [each.point.id for each in landed])
+    found = pick(landed, choice, SystemRandom())
+    if found is not None:
+        older = landed[0].point.data_time - found.point.data_time
+        return ChosenPoint(
+            found.point, found.centre, found.landed_at, found.proved_at, point or "latest", older.total_seconds()
+        )
+    if choice.point is not None:
+        raise UnknownName(f"recovery point of {ref} at {centre}", choice.point, [each.point.id for each in landed])
+    oldest = landed[-1].point.data_time.isoformat(timespec="minutes")
+    why = (
+        "that a restore has proved"
+        if choice.form == "proved"
+        else f"of {choice.at} or before; the oldest is of {oldest}"
+    )
+    raise CheckFailed(
+        f"{ref} has no recovery point at {centre} {why}",
+        hint=f"tricenter backup list {ref} shows what is there; a drill of the newest proves it",
+    )
+
+
+def pick(landed: Sequence[PointAt], choice: PointChoice, chance: Random) -> PointAt | None:
+    """Return the point that is chosen among those at a centre, the newest first; None when none fits."""
+    if choice.form == "proved":
+        return next((each for each in landed if each.proved_at), None)
+    if choice.at is not None:
+        return next((each for each in landed if each.point.data_time <= choice.at), None)
+    if choice.within is not None:
+        since = landed[0].point.data_time - choice.within
+        return chance.choice([each for each in landed if each.point.data_time >= since])
+    if choice.point is not None:
+        return next((each for each in landed if each.point.id == choice.point), None)
+    return landed[0]

@@ -37,5 +37,5 @@ def as_faults(corrupt: Iterable[str], missing: Iterable[str]) -> tuple[Fault, ..
     """Return the faults of what a scrub found not to be as its name says, or gone."""
     return (
         *(Fault(key, Kind.CORRUPT, "its content does not match its name") for key in corrupt),
-        *(Fault(key, Kind.MISSING, "it was listed, and gone when it was to be read") for key in missing),
+        *(Fault(key, Kind.MISSING, "it is listed, and cannot be read") for key in missing),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,9 @@ from orchestrator.backups.access import Access, repository_lease, target_lease
 from orchestrator.backups.landings import observe_landings
 from orchestrator.catalogue import leases
 from orchestrator.engine.port import Run
+from orchestrator.epoch.fence import check_fence
 from orchestrator.vault.replicate import Replicated, replicate
+from orchestrator.vault.s3 import Bucket
 from policies.site import SystemRef
 
 
@@ -25,7 +28,8 @@ def replicate_system(run: Run, access: Access, ref: SystemRef, source: str, targ
     """Copy what `target` does not hold yet of a system's repository at `source`. May be repeated; resumes.
 
     Raises CorruptObject when the source holds content that does not match its name: nothing is published then.
-    Raises Busy while another replication writes to the same target, or the source is being rewritten.
+    Raises Busy while another replication writes to the same target, or the source is being rewritten, and Fenced when
+    the target's register knows of an epoch that moved the system.
     """
 
     def report(done: int, total: int) -> None:
@@ -37,11 +41,16 @@ def replicate_system(run: Run, access: Access, ref: SystemRef, source: str, targ
         leases.hold(access.catalogue, repository_lease(source, ref), run.id, exclusive=False),
         leases.hold(access.catalogue, target_lease(target, ref), run.id, exclusive=True),
     ):
-        transfer: Any = run.step(
-            f"copy:{source}:{target}", replicate, source_bucket, target_bucket, ref.name, on_progress=report
-        )
+        transfer: Any = run.step(f"copy:{source}:{target}", _copy, access, ref, source_bucket, target_bucket, report)
         landed = run.step(f"observe-landing:{target}", _landed, access, ref, target)
     return SystemReplicated(transfer, landed)
+
+
+def _copy(
+    access: Access, ref: SystemRef, source: Bucket, target: Bucket, report: Callable[[int, int], None]
+) -> Replicated:
+    check_fence(access, str(ref), target.centre)
+    return replicate(source, target, ref.name, on_progress=report)
 
 
 def _landed(access: Access, ref: SystemRef, centre: str) -> tuple[str, ...]:

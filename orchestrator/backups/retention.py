@@ -21,6 +21,7 @@ from orchestrator.catalogue.facts import Key
 from orchestrator.catalogue.in_use import read_in_use
 from orchestrator.catalogue.records import PointAt
 from orchestrator.engine.port import Run
+from orchestrator.epoch.fence import check_fence
 from orchestrator.errors import InvalidInput, Refused, Unreachable
 from orchestrator.vault.restic import Snapshot
 from policies.retention import (
@@ -83,7 +84,8 @@ def expire_system(run: Run, access: Access, ref: SystemRef, centre: str, *, forc
     """Forget what a system's tier does not keep at `centre`, and prune. May be repeated; a killed run is made good.
 
     Raises Refused when more than half of the points would go (unless `force`), when their dates are not to be
-    trusted, or when something there is known to be damaged; Busy while the repository is in use.
+    trusted, or when something there is known to be damaged; Fenced when the centre's register knows of an epoch that
+    moved the system; Busy while the repository is in use.
     """
     holder, catalogue = run.id, access.catalogue
     with (
@@ -155,12 +157,14 @@ def check_plan(ref: SystemRef, plan: ExpiryPlan, *, force: bool) -> None:
 
 
 def _plan(access: Access, ref: SystemRef, centre: str, run_id: str, *, force: bool) -> ExpiryPlan:
+    check_fence(access, str(ref), centre)
     plan = plan_expiry(access, ref, centre, run_id=run_id)
     check_plan(ref, plan, force=force)
     return plan
 
 
 def _forget(access: Access, ref: SystemRef, centre: str, snapshots: Sequence[str]) -> int:
+    check_fence(access, str(ref), centre)
     repository, place = access.repository(centre, ref), Key(ref.tenant.tenant, ref.name, centre)
     repository.clear_dead_locks()
     # First, so that a run killed from here on owes a prune.
@@ -175,6 +179,7 @@ def _prune(access: Access, ref: SystemRef, centre: str) -> None:
     Packs are rewritten only where backups go. A farther centre would get the old ones again with the next
     replication, for as long as the nearer one keeps them; what it holds in part is removed when the rest expires.
     """
+    check_fence(access, str(ref), centre)
     repository, began = access.repository(centre, ref), datetime.now(UTC)
     repository.clear_dead_locks()
     repository.prune(repack=copy_centres(ref)[0] == centre)

@@ -8,32 +8,44 @@ from importlib.metadata import version
 from orchestrator.backups.access import Access, repository_lease
 from orchestrator.backups.document import FILENAME, TAG, PointDocument, SourceProof
 from orchestrator.backups.landings import observe_landings
+from orchestrator.backups.seal import sealed_ref
 from orchestrator.backups.sources import back_up_source, check_source
 from orchestrator.catalogue import leases
 from orchestrator.catalogue.records import Point, PointAt
 from orchestrator.catalogue.store import Catalogue
 from orchestrator.engine.port import Run
+from orchestrator.epoch.fence import check_fence, check_unmoved
 from orchestrator.errors import CheckFailed, Refused, Unreachable
 from orchestrator.vault.restic import Repository
+from policies.epoch import NEVER_MOVED, Place
 from policies.site import SystemRef
 from policies.work import copy_centres
 
 
-def back_up(run: Run, access: Access, ref: SystemRef) -> PointAt:
-    """Make one recovery point of a system at its nearest centre and return it as that centre lists it.
+def back_up(
+    run: Run, access: Access, ref: SystemRef, *, at: str | None = None, sealed_by: str | None = None
+) -> PointAt:
+    """Make one recovery point of a system at its nearest centre, or at another one, and return it as it is listed.
 
-    May be repeated at any time: content that is there already is not stored again. Raises Busy while the repository
-    is being rewritten. A failure leaves no point; snapshots of its finished sources stay, unreferenced.
+    What is read is the system where it is active. May be repeated at any time: content that is there already is not
+    stored again. Raises Busy while the repository is being rewritten, and Fenced when the vault's register knows of an
+    epoch that moved the system. `sealed_by` is the run that has sealed the sources: what is read is the sealed
+    state. A failure leaves no point; snapshots of its finished sources stay, unreferenced.
     """
-    centre = copy_centres(ref)[0]
+    centre = at or copy_centres(ref)[0]
     repository = access.repository(centre, ref)
     with leases.hold(access.catalogue, repository_lease(centre, ref), run.id, exclusive=False):
-        run.step("check-sources", _check_sources, access, ref)
+        fenced = run.changed("fence")
+        active = run.step("fence", check_fence, access, str(ref), centre) if fenced else NEVER_MOVED
+        if sealed_by:
+            ref = sealed_ref(ref, active.centre, sealed_by)
+        run.step("check-sources", _check_sources, access, ref, active.centre)
         run.step("open-repository", open_repository, access, ref, centre)
         proofs = tuple(
-            back_up_source(run, access, ref, name, repository, _tags(run, name)) for name in ref.system.sources
+            back_up_source(run, access, ref, name, active.centre, repository, _tags(run, name))
+            for name in ref.system.sources
         )
-        point = run.step("publish-document", _publish, run.id, repository, ref, proofs)
+        point = run.step("publish-document", _publish, access, run.id, repository, ref, proofs, active)
         return run.step("observe-landing", _landed, access, ref, centre, point)
 
 
@@ -74,9 +86,9 @@ def _has_points(catalogue: Catalogue, ref: SystemRef) -> bool:
     return bool(catalogue.points(ref.tenant.tenant, ref.name))
 
 
-def _check_sources(access: Access, ref: SystemRef) -> list[str]:
+def _check_sources(access: Access, ref: SystemRef, active: str) -> list[str]:
     for name in ref.system.sources:
-        check_source(access, ref, name)
+        check_source(access, ref, name, active)
     return list(ref.system.sources)
 
 
@@ -84,7 +96,16 @@ def _tags(run: Run, source: str) -> tuple[str, str]:
     return f"point={run.id}", f"source={source}"
 
 
-def _publish(run_id: str, repository: Repository, ref: SystemRef, proofs: tuple[SourceProof, ...]) -> Point:
+def _publish(
+    access: Access,
+    run_id: str,
+    repository: Repository,
+    ref: SystemRef,
+    proofs: tuple[SourceProof, ...],
+    active: Place,
+) -> Point:
+    # A failover in the meantime: what was read is no longer the system.
+    check_unmoved(access, str(ref), repository.bucket.centre, active)
     document = PointDocument(
         point=run_id,
         run=run_id,

@@ -110,7 +110,7 @@ def _faults_of(error: Damaged, bucket: Bucket, ref: SystemRef) -> Iterable[Fault
     for pack in error.packs:
         key = f"{ref.name}/data/{pack[:2]}/{pack}"
         state = examine(bucket, key)
-        kind = {"good": Kind.DAMAGED, "corrupt": Kind.CORRUPT, "missing": Kind.MISSING}[state]
+        kind = {"corrupt": Kind.CORRUPT, "missing": Kind.MISSING}.get(state, Kind.DAMAGED)
         yield Fault(key, kind, "the index refers to this pack")
     if not error.packs:
         yield Fault(f"{ref.name}/", Kind.DAMAGED, str(error))

@@ -16,6 +16,7 @@ from orchestrator.catalogue.reading import reading
 from orchestrator.catalogue.records import DrillRow
 from orchestrator.catalogue.store import Catalogue
 from policies.objectives import compliance, exposure, worst_exposure
+from policies.plan_state import last_that_counts
 from policies.site import Site, SystemRef
 from policies.tiers import CopyRule
 from policies.values import Text
@@ -121,7 +122,7 @@ def _row(ref: SystemRef, centre: str, copy: CopyRule, facts: Facts, now: datetim
     known = min(_known_since(created, key, facts, copy), now)
     start = max(since, known)
     actual = exposure(landings, known, now)
-    due = facts.recovered.get(key, created) + ref.tier.drill.every
+    due = (last_that_counts(facts.held.get(key, {}), ref.tier.drill.kind) or created) + ref.tier.drill.every
     return BoardRow(
         tenant=key.tenant,
         tenant_title=ref.tenant.title,

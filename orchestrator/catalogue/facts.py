@@ -56,8 +56,8 @@ class Facts:
     landings: dict[Key, list[Landing]]
     #: The last drill of each plan and kind, newest first.
     drills: dict[Key, list[DrillRow]]
-    #: The end of the last drill by a person that did recover the system.
-    recovered: dict[Key, datetime]
+    #: By kind, the end of the last drill by a person that did recover the system.
+    held: dict[Key, dict[str, datetime]]
 
 
 def read_facts(db: Connection, since: datetime, now: datetime) -> Facts:
@@ -71,7 +71,7 @@ def read_facts(db: Connection, since: datetime, now: datetime) -> Facts:
     for key, landing in _within(db, since, now):
         landings[key].append(landing)
     drills: defaultdict[Key, list[DrillRow]] = defaultdict(list)
-    for drill in _last_drills(db, now):
+    for drill in last_drills(db, now):
         drills[Key(drill.tenant, drill.system, drill.centre)].append(drill)
     return Facts(
         created={(row.tenant, row.system): row.created_at for row in db.execute(select(t.systems))},
@@ -79,7 +79,7 @@ def read_facts(db: Connection, since: datetime, now: datetime) -> Facts:
         proved=dict(proved_at_centres(db, now)),
         landings=dict(landings),
         drills=dict(drills),
-        recovered=dict(_recovered(db, now)),
+        held=held_by_people(db, now),
     )
 
 
@@ -146,7 +146,7 @@ def proved_at_centres(db: Connection, now: datetime) -> Iterator[tuple[Key, date
         yield Key(tenant, system, centre), data_time
 
 
-def _last_drills(db: Connection, now: datetime) -> Sequence[DrillRow]:
+def last_drills(db: Connection, now: datetime) -> Sequence[DrillRow]:
     """Return the last drill of every system, centre, plan and kind, newest first."""
     columns = t.drills.c
     kinds = (columns.tenant, columns.system, columns.centre, columns.plan, columns.kind)
@@ -158,17 +158,20 @@ def _last_drills(db: Connection, now: datetime) -> Sequence[DrillRow]:
 
 
 def by_a_person() -> ColumnElement[bool]:
-    """Whether a drill's run, which has its id, was not asked for by the schedule: a restore test rehearses nobody."""
-    return ~select(t.runs.c.id).where((t.runs.c.id == t.drills.c.id) & (t.runs.c.requested_by == SCHEDULE)).exists()
+    """Whether a drill was not asked for by the schedule: a restore test rehearses nobody."""
+    return t.drills.c.requested_by.is_distinct_from(SCHEDULE)
 
 
-def _recovered(db: Connection, now: datetime) -> Iterator[tuple[Key, datetime]]:
+def held_by_people(db: Connection, now: datetime) -> dict[Key, dict[str, datetime]]:
+    """Return by kind the end of the last drill of every system and centre that a person held and that recovered it."""
     columns = t.drills.c
-    key = (columns.tenant, columns.system, columns.centre)
+    key = (columns.tenant, columns.system, columns.centre, columns.kind)
     query = (
         select(*key, func.max(columns.ended_at))
         .where(columns.verdict.in_(RECOVERED) & (columns.ended_at <= now) & by_a_person())
         .group_by(*key)
     )
-    for tenant, system, centre, ended_at in db.execute(query):
-        yield Key(tenant, system, centre), ended_at
+    held: defaultdict[Key, dict[str, datetime]] = defaultdict(dict)
+    for tenant, system, centre, kind, ended_at in db.execute(query):
+        held[Key(tenant, system, centre)][kind] = ended_at
+    return dict(held)

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
-from orchestrator.catalogue import slots
+from orchestrator.catalogue import audit, slots
 from orchestrator.catalogue import tables as t
 from orchestrator.catalogue.database import clock, looking, now, serialise, writing
 from orchestrator.catalogue.forgetting import forget_runs
+from orchestrator.catalogue.messages import send_message, wait_of
 from orchestrator.catalogue.queue import first_claimable, locked, queue, take
 from orchestrator.catalogue.records import HELD, Cleanup, Order, Outcome, RunRow, RunState, WorkerRow
 from orchestrator.catalogue.rows import as_cleanup, end_columns, error_columns
@@ -61,9 +62,9 @@ def new_run_id() -> str:
 class Ledger:
     """The writes about runs and workers. Safe to use from several threads, processes and machines."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self.catalogue, self.url = catalogue, catalogue.url
-        self._engine = catalogue.engine
+    def __init__(self, catalogue: Catalogue, auditing: audit.Auditing | None = None) -> None:
+        self.catalogue, self.url, self.auditing = catalogue, catalogue.url, auditing or audit.Auditing()
+        self._engine, self.sealer = catalogue.engine, audit.Sealer(catalogue.engine, self.auditing.digest)
 
     def clock(self) -> datetime:
         """Return the time by which the ledger's rows are dated."""
@@ -110,6 +111,8 @@ class Ledger:
             ended = {"state": RunState.ABORTED, "ended_at": moment} if row.generation == 0 else {}
             if asked or ended:
                 db.execute(update(t.runs).where(t.runs.c.id == run_id).values(**asked, **ended))
+                audit.note(db, "abort", run_id, moment, {"run": run_id, "by": by})
+            audit.note_ends(db, [run_id] if ended else [], moment, self.auditing)
             return locked(db, run_id)
 
     def send(self, run_id: str, topic: str, message: Any, by: str) -> None:
@@ -117,18 +120,8 @@ class Ledger:
 
         Raises UnknownName, and Refused when the run has ended or the topic has its message.
         """
-        with writing(self._engine) as db:
-            if (row := locked(db, run_id)).state.ended:
-                raise Refused(f"run {run_id} has ended: {row.state}", hint="there is nobody left to read a message")
-            wait = _wait(run_id, topic)
-            known = db.execute(select(t.waits).where(wait)).one_or_none()
-            values = {"message": message, "sent_at": clock(db), "sent_by": by}
-            if known is None:
-                db.execute(insert(t.waits).values(run_id=run_id, topic=topic, **values))
-            elif known.sent_at is None:
-                db.execute(update(t.waits).where(wait).values(**values))
-            else:
-                raise Refused(f"{topic} of run {run_id} was answered by {known.sent_by}", hint="one answer counts")
+        send_message(self._engine, run_id, topic, message, by)
+        self.sealer.now()
 
     # --- workers
 
@@ -163,11 +156,18 @@ class Ledger:
         return reap_workers(self._engine, host, timedelta(seconds=silent_seconds))
 
     def claim(
-        self, worker_id: str, limits: Limits, *, run_id: str | None = None, flows: Collection[str] | None = None
+        self,
+        worker_id: str,
+        limits: Limits,
+        *,
+        run_id: str | None = None,
+        parent: str | None = None,
+        flows: Collection[str] | None = None,
     ) -> Claim | None:
         """Take the first queued run whose time has come and whose slots have room; None when there is none.
 
         In order of priority, deadline (none is last), time of asking. A run without room holds no other back.
+        With a `parent` only its parts are looked at.
         Raises Superseded when the worker was taken for dead.
         """
         with writing(self._engine) as db:
@@ -176,7 +176,7 @@ class Ledger:
                 raise Superseded(f"worker {worker_id} was taken for dead")
             moment = clock(db)
             full = slots.read_use(db, moment).full(limits)
-            while (found := first_claimable(db, moment, full, run_id, flows)) is not None:
+            while (found := first_claimable(db, moment, full, run_id=run_id, parent=parent, flows=flows)) is not None:
                 if take(db, found, worker_id, moment):
                     run = locked(db, found)
                     slots.take(db, run.id, run.generation, run.slots, moment)
@@ -197,6 +197,17 @@ class Ledger:
             return dict(slots.read_use(db, clock(db)).held)
 
     # --- what the worker of a run writes
+
+    def submit_parts(self, claim: Claim, orders: Iterable[Order]) -> list[RunRow]:
+        """Queue parts of a run, all in one, and return what was queued.
+
+        Passed over is what was a part of it before, and what has an open run about the same subject: it may be asked
+        for again. Raises Superseded, and AbortRequested when that was asked.
+        """
+        with writing(self._engine) as db:
+            _heed(_held(db, claim))
+            moment = clock(db)
+            return [made for each in orders if (made := queue(db, each, new_run_id(), moment))]
 
     def check(self, claim: Claim) -> None:
         """Raise Superseded when the run is not the claim's any more."""
@@ -222,9 +233,11 @@ class Ledger:
         """Note how a step ended. Raises Superseded: the attempt is then left as who took the run over closed it."""
         with writing(self._engine) as db:
             _held(db, claim)
-            mine = (t.attempts.c.id == attempt) & (t.attempts.c.run_id == claim.run.id)
-            values = {"ended_at": clock(db), "outcome": outcome, "detail": detail, **error_columns(error)}
-            db.execute(update(t.attempts).where(mine).values(**values))
+            moment, mine = clock(db), (t.attempts.c.id == attempt) & (t.attempts.c.run_id == claim.run.id)
+            values = {"ended_at": moment, "outcome": outcome, "detail": detail, **error_columns(error)}
+            still = update(t.attempts).where(mine & (t.attempts.c.outcome == Outcome.STARTED))
+            if closed := db.execute(still.values(**values).returning(*audit.OF_ATTEMPT)).mappings().one_or_none():
+                audit.note_attempt(db, closed, moment, values, self.auditing.digest)
 
     def add_cleanup(
         self,
@@ -263,7 +276,7 @@ class Ledger:
         """
         with writing(self._engine) as db:
             _heed(_held(db, claim))
-            moment, wait = clock(db), _wait(claim.run.id, topic)
+            moment, wait = clock(db), wait_of(claim.run.id, topic)
             known = db.execute(select(t.waits).where(wait)).one_or_none()
             if known is None:
                 db.execute(insert(t.waits).values(run_id=claim.run.id, topic=topic, began_at=moment))
@@ -277,7 +290,7 @@ class Ledger:
     def received(self, run_id: str, topic: str) -> Any:
         """Return the message that was sent to a run on a topic, None when there is none yet."""
         with looking(self._engine) as db:
-            return db.execute(select(t.waits.c.message).where(_wait(run_id, topic))).scalar()
+            return db.execute(select(t.waits.c.message).where(wait_of(run_id, topic))).scalar()
 
     def wait_end(self, claim: Claim, limits: Limits) -> bool:
         """Go on after a wait: take the slots again. False while there is no room; to be repeated then."""
@@ -307,9 +320,11 @@ class Ledger:
             db.execute(update(t.runs).where(mine).values(**values))
             slots.release(db, [claim.run.id], moment)
             close_attempts(db, [claim.run.id], moment)
+            audit.note_ends(db, [claim.run.id], moment, self.auditing)
             if state is RunState.DONE:
                 undo = (t.cleanups.c.run_id == claim.run.id) & t.cleanups.c.on_failure
                 db.execute(delete(t.cleanups).where(undo & t.cleanups.c.done_at.is_(None)))
+        self.sealer.soon()
 
     def release(self, claim: Claim) -> None:
         """Give the run back to the queue: its worker stops politely."""
@@ -357,6 +372,10 @@ class Ledger:
         """
         return forget_runs(self._engine, before, at_most)
 
+    def trim_audit(self, before: datetime) -> int:
+        """Let go of audit entries from before then and return how many. To be repeated while there are."""
+        return audit.trim(self._engine, before)
+
 
 def _held(db: Connection, claim: Claim, states: tuple[RunState, ...] = HELD) -> RunRow:
     try:
@@ -371,7 +390,3 @@ def _held(db: Connection, claim: Claim, states: tuple[RunState, ...] = HELD) -> 
 def _heed(row: RunRow) -> None:
     if row.abort_requested_at:
         raise AbortRequested(f"{row.abort_requested_by} asked for the end of run {row.id}")
-
-
-def _wait(run_id: str, topic: str) -> ColumnElement[bool]:
-    return (t.waits.c.run_id == run_id) & (t.waits.c.topic == topic)

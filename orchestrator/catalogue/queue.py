@@ -35,13 +35,21 @@ def queue(db: Connection, order: Order, run_id: str, moment: datetime) -> RunRow
         "queued_at": moment,
         "generation": 0,
         "retry_of": order.retry_of,
+        "parent": order.parent,
+        "part": order.part,
     }
     made = db.execute(upsert(t.runs).values(**values).on_conflict_do_nothing().returning(t.runs)).mappings().first()
     return as_run(made) if made else None
 
 
 def first_claimable(
-    db: Connection, moment: datetime, full: Iterable[str], run_id: str | None, flows: Collection[str] | None
+    db: Connection,
+    moment: datetime,
+    full: Iterable[str],
+    *,
+    run_id: str | None,
+    parent: str | None,
+    flows: Collection[str] | None,
 ) -> str | None:
     """Return the first queued run whose time has come and which takes none of the full slots."""
     query = select(t.runs.c.id).where(t.runs.c.state == RunState.QUEUED).order_by(*QUEUE_ORDER).limit(1)
@@ -50,6 +58,8 @@ def first_claimable(
         query = query.where(cast(t.runs.c.slots, Text).not_like(f'%"{slot}"%'))
     if run_id is not None:
         query = query.where(t.runs.c.id == run_id)
+    if parent is not None:
+        query = query.where(t.runs.c.parent == parent)
     if flows is not None:
         query = query.where(t.runs.c.flow.in_(flows))
     return db.execute(query).scalar()

@@ -51,6 +51,8 @@ class Order:
     reason: str = ""
     requested_by: str = ""
     retry_of: str | None = None
+    parent: str | None = None
+    part: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class RunRow:
     """One execution of a flow about a subject, from the moment it is asked for.
 
     Priority 0 goes first. The generation counts the claims (0: never claimed), and names which of them a worker's
-    write belongs to. `started_at` is the first claim. `worker` is who has the run, or had it last when it has ended.
+    write belongs to. `started_at` is the first claim. `worker` is who has the run, or had it last when it has ended. A
+    run may be a `part` of a `parent`.
     """
 
     id: str
@@ -89,6 +92,8 @@ class RunRow:
     hint: str | None
     exit_code: int | None
     retry_of: str | None
+    parent: str | None = None
+    part: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +230,8 @@ class DrillRow:
     stages: Mapping[str, float]
     restored_bytes: int
     report: str | None
+    plan_digest: str | None = None
+    requested_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from orchestrator.catalogue.facts import COPY_CENTRES, RECOVERED, Key, every_key
 from orchestrator.catalogue.reading import reading
 from orchestrator.catalogue.records import DrillRow
 from orchestrator.catalogue.store import Catalogue
+from policies.calibration import Calibration, calibrate
 from policies.objectives import Landing
 from policies.recovery_order import room_at
-from policies.scenarios import HOME, Copy, Outcome, Protected, Sample, assess
+from policies.scenarios import HOME, Copy, Drilled, Estimate, Outcome, Protected, Sample, assess
 from policies.site import Site, SystemRef
 
 #: The last drills of a system at a centre that an estimate rests on: links and hosts change, and old drills tell less.
@@ -84,6 +85,50 @@ def read_statement(
         left=tuple(_left(site, centre) for centre in (HOME, *COPY_CENTRES) if centre not in lost),
         outcomes=assess(systems, known.samples, lost, at, site.limits),
     )
+
+
+def read_estimates(
+    site: Site, catalogue: Catalogue, centre: str, at: datetime, systems: Collection[str]
+) -> dict[str, Estimate]:
+    """Return how long the recovery of each of these systems (TENANT/SYSTEM) at a centre is likely to take.
+
+    Of a centre without a vault of its own the nearest that has one is read. Raises Unreachable.
+    """
+    with reading(catalogue) as db:
+        known = _read(db, at)
+    drilled = Drilled(known.samples)
+    found = {}
+    for ref in site.systems():
+        if str(ref) in systems:
+            system = _protected(ref, site, known, at)
+            here = next((each for each in system.copies if each.centre == centre), system.copies[0])
+            found[str(ref)] = drilled.estimate(system, here)
+    return found
+
+
+class Expected(NamedTuple):
+    """The recovery of a system at a centre: how long it is likely to take, and how good such estimates were so far."""
+
+    estimate: Estimate
+    calibration: Calibration
+
+
+def read_expected(site: Site, catalogue: Catalogue, at: datetime) -> dict[Key, Expected]:
+    """Return what is expected of every system at every centre that keeps copies of it. Raises Unreachable."""
+    with reading(catalogue) as db:
+        known = _read(db, at)
+    drilled = Drilled(known.samples)
+    history: defaultdict[Key, list[Sample]] = defaultdict(list)
+    for sample in reversed(known.samples):  # the newest of each stands first
+        history[Key(sample.tenant, sample.system, sample.centre)].append(sample)
+    found = {}
+    for ref in site.systems():
+        system = _protected(ref, site, known, at)
+        for copy in system.copies:
+            key = Key(system.tenant, system.system, copy.centre)
+            if copy.centre in ref.copies:
+                found[key] = Expected(drilled.estimate(system, copy), calibrate(history[key]))
+    return found
 
 
 class _Point(NamedTuple):

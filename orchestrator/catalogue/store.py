@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import insert, select, update
 
 from orchestrator.catalogue import tables as t
+from orchestrator.catalogue.audit import note_drill
 from orchestrator.catalogue.database import looking, now, open_engine, patient, writing
 from orchestrator.catalogue.migrating import prepare
 from orchestrator.catalogue.queue import QUEUE_ORDER
@@ -109,6 +110,12 @@ class Catalogue:
                 query = query.where(column == value)
         if states is not None:
             query = query.where(t.runs.c.state.in_(states))
+        with looking(self.engine) as db:
+            return [as_run(row) for row in db.execute(query).mappings()]
+
+    def parts(self, run_id: str) -> list[RunRow]:
+        """Return the runs that are parts of a run, in the order in which they were asked for."""
+        query = select(t.runs).where(t.runs.c.parent == run_id).order_by(t.runs.c.queued_at, t.runs.c.part)
         with looking(self.engine) as db:
             return [as_run(row) for row in db.execute(query).mappings()]
 
@@ -215,9 +222,13 @@ class Catalogue:
     def add_drill(self, drill: DrillRow) -> None:
         """Record a drill that ended. Recording it again changes nothing."""
         with writing(self.engine) as db:
-            if db.execute(select(t.drills.c.id).where(t.drills.c.id == drill.id)).scalar() is None:
-                values = {c.name: getattr(drill, c.name) for c in t.drills.c}
-                db.execute(insert(t.drills).values(**{**values, "stages": dict(drill.stages)}))
+            same = (
+                (t.drills.c.id == drill.id) & (t.drills.c.tenant == drill.tenant) & (t.drills.c.system == drill.system)
+            )
+            if db.execute(select(t.drills.c.id).where(same)).scalar() is None:
+                values = {c.name: getattr(drill, c.name) for c in t.drills.c} | {"stages": dict(drill.stages)}
+                db.execute(insert(t.drills).values(**values))
+                note_drill(db, values)
 
     def drills(self, tenant: str | None = None, system: str | None = None, centre: str | None = None) -> list[DrillRow]:
         """Return drills that ended, newest first."""

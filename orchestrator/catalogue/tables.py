@@ -2,49 +2,31 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
-
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
     Column,
-    DateTime,
-    Dialect,
     Float,
     ForeignKey,
     Index,
     Integer,
-    MetaData,
     String,
     Table,
     Text,
-    TypeDecorator,
 )
 
+from orchestrator.catalogue.columns import UtcTime as UtcTime
+from orchestrator.catalogue.columns import metadata as metadata
+from orchestrator.catalogue.epoch_tables import epochs as epochs
+from orchestrator.catalogue.epoch_tables import quarantines as quarantines
+from orchestrator.catalogue.evidence_tables import audit as audit
+from orchestrator.catalogue.evidence_tables import audit_roots as audit_roots
+from orchestrator.catalogue.evidence_tables import drill_findings as drill_findings
+from orchestrator.catalogue.evidence_tables import drill_signatures as drill_signatures
+
 #: Raised whenever a table changes: the number of the newest step of `migrations/versions`.
-SCHEMA_VERSION = 2
-
-metadata = MetaData()
-
-
-class UtcTime(TypeDecorator[datetime]):
-    """An aware time, kept as UTC without zone, because SQLite keeps no zones."""
-
-    impl = DateTime
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a time without a zone")
-        return value.astimezone(UTC).replace(tzinfo=None)
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        return None if value is None else value.replace(tzinfo=UTC)
-
+SCHEMA_VERSION = 3
 
 #: One row: which version of the tables this is.
 schema = Table("schema", metadata, Column("version", Integer, nullable=False))
@@ -90,6 +72,8 @@ runs = Table(
     Column("hint", Text),
     Column("exit_code", Integer),
     Column("retry_of", String(40)),
+    Column("parent", String(40)),
+    Column("part", String(120)),
     Index("runs_by_flow", "flow", "state", "ended_at"),
     Index("runs_by_state", "state"),
     Index("runs_by_end", "ended_at"),
@@ -97,6 +81,8 @@ runs = Table(
 )
 # Whoever asks twice finds the first: of one flow about one subject, one run at most has not ended.
 _open = runs.c.ended_at.is_(None)
+#: A run has each of its parts once.
+Index("runs_by_parent", runs.c.parent, runs.c.part, unique=True)
 Index("runs_open", runs.c.flow, runs.c.subject, unique=True, sqlite_where=_open, postgresql_where=_open)
 
 #: Who claims runs now. A run in the hands of a worker has that worker's row here: both go in one transaction.
@@ -206,13 +192,14 @@ landings = Table(
 _proved = landings.c.proved_at.is_not(None)
 Index("landings_by_proof", landings.c.proved_at, sqlite_where=_proved, postgresql_where=_proved)
 
+#: A drill, or whatever else a plan was run for, has a row for each of its systems.
 drills = Table(
     "drills",
     metadata,
     Column("id", String(40), primary_key=True),
     Column("plan", String(80), nullable=False),
-    Column("tenant", String(40), nullable=False),
-    Column("system", String(40), nullable=False),
+    Column("tenant", String(40), primary_key=True),
+    Column("system", String(40), primary_key=True),
     Column("centre", String(20), nullable=False),
     Column("kind", String(20), nullable=False),
     Column("point_id", String(40)),
@@ -224,6 +211,8 @@ drills = Table(
     Column("stages", JSON, nullable=False),
     Column("restored_bytes", BigInteger, nullable=False),
     Column("report", Text),
+    Column("plan_digest", String(64)),
+    Column("requested_by", Text),
     Index("drills_by_system", "tenant", "system", "centre", "ended_at"),
 )
 
@@ -315,4 +304,18 @@ expiries = Table(
     Column("forgot_at", UtcTime),
     Column("pruned_at", UtcTime),
     Column("points", Integer, nullable=False),
+)
+
+#: What the last look at whether a plan is ready found, by plan, centre and kind.
+plan_checks = Table(
+    "plan_checks",
+    metadata,
+    Column("plan", String(80), primary_key=True),
+    Column("centre", String(20), primary_key=True),
+    Column("kind", String(20), primary_key=True),
+    Column("run_id", String(40), nullable=False),
+    Column("checked_at", UtcTime, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("warned", Integer, nullable=False),
+    Column("items", JSON, nullable=False),
 )

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, delete, select, update
 
 from orchestrator.catalogue import slots
 from orchestrator.catalogue import tables as t
+from orchestrator.catalogue.audit import OF_ATTEMPT, note_attempt, note_ends
 from orchestrator.catalogue.database import clock, looking, serialise, writing
 from orchestrator.catalogue.records import HELD, Outcome, RunRow, RunState, WorkerRow
 from orchestrator.catalogue.rows import as_run, as_worker, end_columns
@@ -79,9 +80,12 @@ def _interrupt(db: Connection, run_ids: Sequence[str], worker: WorkerRow, moment
     db.execute(update(t.runs).where(t.runs.c.id.in_(run_ids)).values(**values))
     slots.release(db, run_ids, moment)
     close_attempts(db, run_ids, moment)
+    note_ends(db, run_ids, moment)
 
 
 def close_attempts(db: Connection, run_ids: Iterable[str], moment: datetime) -> None:
     """Close the attempts that are still open as interrupted, now that their end is established."""
     still = t.attempts.c.run_id.in_(list(run_ids)) & (t.attempts.c.outcome == Outcome.STARTED)
-    db.execute(update(t.attempts).where(still).values(outcome=Outcome.INTERRUPTED, ended_at=moment))
+    values = {"outcome": Outcome.INTERRUPTED, "ended_at": moment, "error_type": None, "error": None}
+    for row in db.execute(update(t.attempts).where(still).values(**values).returning(*OF_ATTEMPT)).mappings().all():
+        note_attempt(db, row, moment, values)

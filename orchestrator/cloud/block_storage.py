@@ -6,8 +6,8 @@ What is asynchronous is waited for, with a deadline. Deleting what is gone is fi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from openstack import exceptions as sdk_errors
@@ -15,9 +15,9 @@ from openstack import exceptions as sdk_errors
 from orchestrator.cloud.calls import listed, sent
 from orchestrator.cloud.connection import Connection, cloud_name
 from orchestrator.cloud.faults import explained, repeat
+from orchestrator.cloud.waiting import pause
 from orchestrator.errors import CheckFailed, Unreachable
 
-POLL_SECONDS = 0.5
 GIB = 1 << 30
 
 
@@ -28,6 +28,9 @@ class Volume:
     size_bytes: int
     status: str
     volume_type: str | None
+    description: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    attached_to: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ class Snapshot:
     name: str
     volume_id: str
     status: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 def volumes(connection: Connection, name: str | None = None) -> list[Volume]:
@@ -101,7 +105,7 @@ def wait_for_status(ask: Callable[[], str | None], wanted: frozenset[str], what:
             raise CheckFailed(f"{what} came to the status {status!r}", hint="look at the log of this cloud's service")
         if time.monotonic() > end:
             raise Unreachable(f"{what} is still {status!r} after {deadline_seconds:.0f} s", hint="try again later")
-        time.sleep(POLL_SECONDS)
+        pause()
 
 
 def wait_until_gone(ask: Callable[[], Volume | Snapshot | None], what: str, deadline_seconds: float) -> None:
@@ -112,7 +116,7 @@ def wait_until_gone(ask: Callable[[], Volume | Snapshot | None], what: str, dead
             raise CheckFailed(f"{what} cannot be deleted: status {found.status!r}", hint="look at the cinder log")
         if time.monotonic() > end:
             raise Unreachable(f"{what} is not gone after {deadline_seconds:.0f} s", hint="try again later")
-        time.sleep(POLL_SECONDS)
+        pause()
 
 
 def _get(connection: Connection, ask: Callable[[], Any], what: str) -> Any | None:
@@ -127,8 +131,18 @@ def _get(connection: Connection, ask: Callable[[], Any], what: str) -> Any | Non
 
 
 def _volume(found: Any) -> Volume:
-    return Volume(found.id, found.name, found.size * GIB, found.status, found.volume_type)
+    servers = tuple(each["server_id"] for each in found.attachments or ())
+    return Volume(
+        found.id,
+        found.name or "",
+        found.size * GIB,
+        found.status,
+        found.volume_type,
+        found.description or "",
+        dict(found.metadata or {}),
+        servers,
+    )
 
 
 def _snapshot(found: Any) -> Snapshot:
-    return Snapshot(found.id, found.name, found.volume_id, found.status)
+    return Snapshot(found.id, found.name or "", found.volume_id, found.status, dict(found.metadata or {}))

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +19,7 @@ from keystoneauth1.identity.v3 import Password
 from openstack.config import OpenStackConfig
 
 from orchestrator.cloud.faults import RETRY_SECONDS, SDK_ERRORS, explain, explained, repeat
-from orchestrator.errors import InvalidInput, UnknownName
+from orchestrator.errors import InvalidInput, UnknownName, Unreachable
 
 REQUEST_SECONDS = 60.0
 CONNECT_SECONDS = 5.0
@@ -40,17 +43,29 @@ class Connection(openstack.connection.Connection):  # type: ignore[misc]  # the 
 class _Wire(keystone_session.TCPKeepAliveAdapter):  # type: ignore[misc]  # as above
     """The way of every HTTP request: gives up connecting early, and counts what is not only read."""
 
-    def __init__(self) -> None:
+    def __init__(self, cloud: str) -> None:
         super().__init__()
         self.writes = 0
+        self.until: float | None = None
+        self._cloud = cloud
         self._lock = threading.Lock()
 
     def send(self, request: Any, **kwargs: Any) -> Any:
         if request.method not in READING_METHODS and not request.url.endswith("/auth/tokens"):
             with self._lock:
                 self.writes += 1
-        kwargs["timeout"] = (CONNECT_SECONDS, REQUEST_SECONDS)
+        seconds = self._patience()
+        kwargs["timeout"] = (min(CONNECT_SECONDS, seconds), seconds)
         return super().send(request, **kwargs)
+
+    def _patience(self) -> float:
+        """Return how long a request may wait now. Raises Unreachable when the time of the whole block is over."""
+        if self.until is None:
+            return REQUEST_SECONDS
+        left = self.until - time.monotonic()
+        if left <= 0:  # not an error of the SDK: those are tried again
+            raise Unreachable(f"cloud {self._cloud!r} did not answer in time", hint="is the centre up? try again later")
+        return min(REQUEST_SECONDS, left)
 
 
 def connect(
@@ -105,7 +120,7 @@ def connect_as(connection: Connection, login: Login, *, login_seconds: float = R
 
 
 def _logged_in(connection: Connection, cloud: str, login_seconds: float) -> Connection:
-    connection.tricenter_cloud, connection.tricenter_wire = cloud, _Wire()
+    connection.tricenter_cloud, connection.tricenter_wire = cloud, _Wire(cloud)
     for scheme in ("http://", "https://"):
         connection.session.mount(scheme, connection.tricenter_wire)
     with explained(cloud, "log in"):
@@ -116,6 +131,21 @@ def _logged_in(connection: Connection, cloud: str, login_seconds: float) -> Conn
 def writes(connection: Connection) -> int:
     """Return how many requests that may change something were sent so far; logging in is none."""
     return connection.tricenter_wire.writes
+
+
+@contextmanager
+def answered_within(connection: Connection, seconds: float) -> Iterator[None]:
+    """Give up requests in the block when `seconds` are over: the next one raises Unreachable at once.
+
+    Blocks within each other: the earliest end holds.
+    """
+    wire = connection.tricenter_wire
+    before, end = wire.until, time.monotonic() + seconds
+    wire.until = end if before is None else min(before, end)
+    try:
+        yield
+    finally:
+        wire.until = before
 
 
 def disconnect(connection: Connection) -> None:

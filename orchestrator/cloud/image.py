@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -34,6 +34,13 @@ def images(connection: Connection, name: str) -> list[Image]:
     """Return the images of a name that the project owns."""
     owner = connection.session.get_project_id()
     found = listed(connection, "list images", lambda: connection.image.images(name=name, owner=owner))
+    return [_image(each) for each in found]
+
+
+def tagged(connection: Connection, tag: str) -> list[Image]:
+    """Return the images with a tag that the project owns."""
+    owner = connection.session.get_project_id()
+    found = listed(connection, "list images", lambda: connection.image.images(tag=tag, owner=owner))
     return [_image(each) for each in found]
 
 
@@ -86,14 +93,18 @@ def download(connection: Connection, image: Image, *, chunk_bytes: int = CHUNK_B
         )
 
 
-def upload(connection: Connection, name: str, content: IO[bytes]) -> str:
-    """Create a raw image from a stream and return its id. A second call makes a second image."""
+def upload(
+    connection: Connection,
+    name: str,
+    content: IO[bytes] | Iterable[bytes],
+    *,
+    disk_format: str = "raw",
+    tags: tuple[str, ...] = (),
+) -> str:
+    """Create an image from a stream and return its id. A second call makes a second image."""
+    record_of = {"name": name, "disk_format": disk_format, "container_format": "bare", "tags": list(tags)}
     with explained(cloud_name(connection), f"upload image {name}"):
-        record = repeat(
-            lambda: connection.image.post(
-                "/images", json={"name": name, "disk_format": "raw", "container_format": "bare"}
-            )
-        )
+        record = repeat(lambda: connection.image.post("/images", json=record_of))
         sdk_errors.raise_from_response(record)
         image_id: str = record.json()["id"]
         sdk_errors.raise_from_response(

@@ -24,3 +24,28 @@ def is_ours(description: str | None, tags: tuple[str, ...] = ()) -> bool:
 def unmarked(description: str | None) -> str:
     """Return a description as it was before `marked`."""
     return (description or "").removesuffix(SUFFIX).strip()
+
+
+def drill_mark(drill: str) -> str:
+    """Return the mark of what one drill made: it stands in a description beside the other, or as metadata."""
+    return f"[drill={drill}]"
+
+
+def marked_for(drill: str, description: str = "") -> str:
+    """Return a description that says Tricenter made this, for this drill."""
+    return marked(f"{description} {drill_mark(drill)}".strip())
+
+
+def is_of_drill(drill: str, description: str | None) -> bool:
+    """Tell whether a description carries the drill's mark."""
+    return drill_mark(drill) in (description or "") and is_ours(description)
+
+
+def unmarked_of_drill(drill: str, description: str | None) -> str:
+    """Return a description without the drill's mark; Tricenter's own stays."""
+    return " ".join((description or "").replace(drill_mark(drill), "").split())
+
+
+def drill_metadata(drill: str) -> dict[str, str]:
+    """Return the marks as metadata, for servers and volumes."""
+    return {"managed-by": "tricenter", "drill": drill}

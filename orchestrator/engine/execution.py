@@ -12,14 +12,15 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from orchestrator.catalogue.ledger import AbortRequested, Claim, Ledger, Superseded
-from orchestrator.catalogue.records import Cleanup, Outcome, RunRow, RunState
+from orchestrator.catalogue.records import Cleanup, Order, Outcome, RunRow, RunState
 from orchestrator.engine import place
 from orchestrator.engine.journal import (
     NotJournalable,
@@ -31,7 +32,8 @@ from orchestrator.engine.journal import (
     encode_error,
     known_error,
 )
-from orchestrator.engine.port import Actions, FlowSpec
+from orchestrator.engine.parts import Parts
+from orchestrator.engine.port import Actions, FlowSpec, Part, PartState
 from orchestrator.errors import Aborted, Interrupted, TricenterError, Unreachable
 from orchestrator.process import Leash, current_leash, leashed
 from policies.limits import Limits
@@ -102,6 +104,11 @@ class Execution:
     latest: tuple[str, float, float] | None = None
     halting: threading.Event = field(default_factory=threading.Event)
     waiting: bool = False
+    #: Set when one of the run's parts has ended in this process.
+    wake: threading.Event = field(default_factory=threading.Event)
+    #: Turns a part into what is asked of the ledger, and executes one in this process if that is done here.
+    order_part: Callable[[Part], Order] | None = None
+    staff: Callable[[], bool] = lambda: False
 
     @property
     def id(self) -> str:
@@ -143,6 +150,10 @@ class Execution:
 
     def wait(self, topic: str, timeout_seconds: float) -> Any:
         return self.step(f"wait:{topic}", self._wait, topic, timeout_seconds)
+
+    def parts(self, name: str, due: Callable[[Mapping[str, PartState]], Iterable[Part]]) -> Mapping[str, PartState]:
+        self.cleanup("end-parts", run=self.id)
+        return self.attempt(name, self._conduct_parts, name, due)
 
     def heed(self, row: RunRow) -> None:
         """Raise Aborted when somebody asked for the run's end before this execution began."""
@@ -206,6 +217,49 @@ class Execution:
         except Unreachable as error:
             raise JournalFault(str(error)) from error
 
+    def _conduct_parts(
+        self, name: str, due: Callable[[Mapping[str, PartState]], Iterable[Part]]
+    ) -> dict[str, PartState]:
+        if self.order_part is None:
+            raise TypeError("this engine executes no parts")
+        self._write(lambda: self.ledger.wait_begin(self.claim, name))
+        self.waiting = True
+        parts = Parts(self.ledger, self.claim, self._write, self.staff, self.wake)
+        try:
+            states = parts.conduct(due, self._order_part, self._check)
+        except TricenterError:
+            self._hold_again(heedless=True)  # the flow still writes down how it ended
+            raise
+        self._hold_again()
+        return states
+
+    def _order_part(self, part: Part) -> Order:
+        assert self.order_part is not None
+        order = self.order_part(part)
+        run = self.claim.run
+        return replace(
+            order,
+            parent=self.id,
+            part=part.name,
+            # Among the parts the most urgent first; beside other runs, what the whole is worth.
+            priority=run.priority,
+            deadline=run.queued_at + timedelta(milliseconds=part.urgency),
+            requested_by=run.requested_by,
+            reason=run.reason,
+        )
+
+    def _check(self) -> None:
+        self._go_no_further()
+        self._innermost.check()
+
+    def _hold_again(self, *, heedless: bool = False) -> None:
+        """Take again what a run lets go while it waits; `heedless` of what has stopped it."""
+        while not self._write(lambda: self.ledger.wait_end(self.claim, self.limits)):
+            if not heedless:
+                self._check()
+            time.sleep(WAIT_POLL_SECONDS)
+        self.waiting = False
+
     def _wait(self, topic: str, timeout_seconds: float) -> Any:
         """Wait for a message. The time counts from the first attempt, whichever worker made it."""
         began = self._write(lambda: self.ledger.wait_begin(self.claim, topic))
@@ -218,11 +272,7 @@ class Execution:
             if message is not None or seconds >= timeout_seconds:
                 break
             time.sleep(min(WAIT_POLL_SECONDS, max(0.01, timeout_seconds - seconds)))
-        while not self._write(lambda: self.ledger.wait_end(self.claim, self.limits)):
-            self._go_no_further()
-            self.leash.check()
-            time.sleep(WAIT_POLL_SECONDS)
-        self.waiting = False
+        self._hold_again()
         return message
 
 

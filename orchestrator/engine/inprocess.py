@@ -29,7 +29,7 @@ from orchestrator.engine.execution import (
 )
 from orchestrator.engine.heart import Heart, silent_seconds
 from orchestrator.engine.port import Actions, FlowSpec
-from orchestrator.errors import Aborted, InvalidInput, UnknownName, Unreachable
+from orchestrator.errors import Aborted, InvalidInput, TricenterError, UnknownName, Unreachable
 from orchestrator.person import login_name
 from orchestrator.process import Leash
 from policies.limits import Limits
@@ -38,6 +38,9 @@ CLAIM_POLL_SECONDS = 0.25
 
 #: Called with what is being done, how much of it is done, and how much there is.
 Observer = Callable[[str, float, float], None]
+
+#: Puts something around the run that a flow sees.
+Wrap = Callable[[Execution], Any]
 
 log = logging.getLogger(__name__)
 
@@ -63,30 +66,27 @@ class Runner:
         reason: str = "",
         deadline: datetime | None = None,
         on_run: Callable[[str], None] = lambda _: None,
-        wrap: Callable[[Execution], Any] | None = None,
+        wrap: Wrap | None = None,
     ) -> Any:
         """Run a flow to its end and return its result; its errors are recorded and raised.
 
         Waits while the limits do not allow it. `on_run` is told the run's id when it begins; `wrap` may put
-        something around the run that the flow sees. Raises Busy when the same is being done already.
+        something around the run that the flow sees, and around each of its parts. Raises Busy when
+        the same is being done already.
         """
         spec = find_flow(self._flows, flow) if isinstance(flow, str) else flow
         order = make_order(self._program, spec, arguments, reason=reason, deadline=deadline)
         heart = self._beating()
         row = self._ledger.submit(order)
         claim = self._claim(row, heart, observer)
-        execution = Execution(self._ledger, claim, NoJournal(), self._limits, leash=Leash(), observer=observer)
-        heart.executions[row.id] = execution
         on_run(row.id)
         try:
-            return conduct(execution, spec, self._program, self._actions, wrap=wrap)
+            return self._conduct(claim, spec, heart, observer, wrap)
         except (Halted, JournalFault) as error:
             raise Unreachable(
                 f"run {row.id} could not be written down any more: {error}",
                 hint="when the catalogue's database answers again, run the same command again",
             ) from error
-        finally:
-            del heart.executions[row.id]
 
     def recover(self) -> list[RunRow]:
         """Clear up after processes of this host that died; return their runs. May be repeated, and run at once."""
@@ -95,6 +95,39 @@ class Runner:
             clean_up(self._ledger, self._actions, row.id, failed=True)
         do_cleanups(self._ledger, self._actions, self._ledger.orphaned_cleanups(socket.gethostname()))
         return ended
+
+    def _conduct(self, claim: Claim, spec: FlowSpec, heart: Heart, observer: Observer | None, wrap: Wrap | None) -> Any:
+        execution = Execution(
+            self._ledger,
+            claim,
+            NoJournal(),
+            self._limits,
+            leash=Leash(),
+            observer=observer,
+            order_part=lambda part: make_order(self._program, find_flow(self._flows, part.flow), part.arguments),
+            staff=lambda: self._begin_part(claim.run.id, heart, wrap),
+        )
+        heart.executions[claim.run.id] = execution
+        try:
+            return conduct(execution, spec, self._program, self._actions, wrap=wrap)
+        finally:
+            del heart.executions[claim.run.id]
+
+    def _begin_part(self, parent: str, heart: Heart, wrap: Wrap | None) -> bool:
+        """Execute a part of a run whose turn has come in a thread of its own; False when there is none."""
+        claim = self._ledger.claim(heart.worker, self._limits, parent=parent)
+        if claim is None:
+            return False
+
+        def execute() -> None:
+            # How it ended stands in its row, where the whole looks.
+            with suppress(TricenterError, Halted, JournalFault):
+                self._conduct(claim, find_flow(self._flows, claim.run.flow), heart, None, wrap)
+            if whole := heart.executions.get(parent):
+                whole.wake.set()
+
+        threading.Thread(target=execute, daemon=True, name=f"tricenter-{claim.run.id}").start()
+        return True
 
     def _claim(self, row: RunRow, heart: Heart, observer: Observer | None) -> Claim:
         try:

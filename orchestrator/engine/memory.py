@@ -6,15 +6,17 @@ that does not fit the flow is a fault of the engine and no answer of a step.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.catalogue.ledger import Claim, Ledger
-from orchestrator.catalogue.records import RunRow
+from orchestrator.catalogue.records import HELD, RunRow
 from orchestrator.engine import place
 from orchestrator.engine.execution import Ended, Execution, Halted, JournalFault, conduct, read_back, written_down
+from orchestrator.engine.inprocess import make_order
 from orchestrator.engine.port import Actions, FlowSpec
 from orchestrator.errors import TricenterError
 from policies.limits import Limits
@@ -73,12 +75,24 @@ class MemoryEngine:
         A halted one still belongs to the worker, as after a crash: give it back to go on.
         """
         claim = self.ledger.claim(self.worker, self.limits)
-        if claim is None:
-            return None
+        return self._execute(claim) if claim else None
+
+    def give_back(self, row: RunRow) -> None:
+        """Put a run whose execution was halted into the queue again."""
+        self.ledger.release(Claim(row, self.worker, row.generation))
+
+    def _execute(self, claim: Claim) -> RunRow:
         entries = self.journals.setdefault(claim.run.id, [])
         if claim.run.pinned_host not in (None, place.this_place()):
             del entries[claim.run.pinned_step or 0 :]
-        execution = Execution(self.ledger, claim, MemoryJournal(entries), self.limits)
+        execution = Execution(
+            self.ledger,
+            claim,
+            MemoryJournal(entries),
+            self.limits,
+            order_part=lambda part: make_order(self.program, self.flows[part.flow], part.arguments),
+            staff=lambda: self._begin_part(claim.run.id),
+        )
         self.executions[claim.run.id] = execution
         try:
             with suppress(Halted, JournalFault, TricenterError):
@@ -87,6 +101,16 @@ class MemoryEngine:
             self.executions.pop(claim.run.id, None)
         return self.ledger.catalogue.run(claim.run.id)
 
-    def give_back(self, row: RunRow) -> None:
-        """Put a run whose execution was halted into the queue again."""
-        self.ledger.release(Claim(row, self.worker, row.generation))
+    def _begin_part(self, parent: str) -> bool:
+        """Execute a part of a run in a thread of its own; False when none can be had."""
+        claim = self.ledger.claim(self.worker, self.limits, parent=parent)
+        if claim is None:
+            return False
+
+        def execute() -> None:
+            row = self._execute(claim)
+            if row.state in HELD:
+                self.give_back(row)
+
+        threading.Thread(target=execute, daemon=True).start()
+        return True

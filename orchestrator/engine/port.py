@@ -17,12 +17,43 @@ does not fit the code) is no reason to compensate anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A run to be begun as a part of another: its name there, its flow, and its turn among them (0 first)."""
+
+    name: str
+    flow: str
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    urgency: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PartState:
+    """How far a part is. `state` is its run's; `result` is what its flow returned, as plain JSON."""
+
+    name: str
+    run: str
+    state: str
+    ended: bool
+    result: Any
+    error: str | None
+    hint: str | None
+    exit_code: int | None
+
+    @property
+    def done(self) -> bool:
+        return self.state == "done"
+
+    def as_evidence(self) -> dict[str, str]:
+        return {"run": self.run, "state": self.state}
 
 
 class Run(Protocol):
@@ -63,6 +94,14 @@ class Run(Protocol):
         """Return the message that somebody sends the run on `topic`, None when nobody did in time.
 
         Durable: a message that is sent while no process runs the run is kept. A run that waits holds no limits.
+        """
+
+    def parts(self, name: str, due: Callable[[Mapping[str, PartState]], Iterable[Part]]) -> Mapping[str, PartState]:
+        """Have other runs done as parts of this one, and return how each ended, by its name.
+
+        `due` is given how far every part is, and returns those whose time has come; it is asked again and again, and
+        what it has named once stays begun. Leaves one row of evidence and is not journaled: after a crash it goes on
+        from what the ledger says. A run whose parts are at work holds no limits; stopped, it stops them first.
         """
 
     def changed(self, name: str) -> bool:

@@ -17,12 +17,13 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from orchestrator.catalogue.ledger import Claim, Ledger, Superseded
-from orchestrator.catalogue.records import RunRow
+from orchestrator.catalogue.records import Order, RunRow
 from orchestrator.engine import place
 from orchestrator.engine.durable import DurableEngine, DurableJournal
 from orchestrator.engine.execution import Execution, clean_up, conduct, do_cleanups, worker_id
 from orchestrator.engine.heart import Heart, Kind, silent_seconds
-from orchestrator.engine.port import Actions, FlowSpec
+from orchestrator.engine.inprocess import find_flow, make_order
+from orchestrator.engine.port import Actions, FlowSpec, Part
 from orchestrator.errors import Interrupted, TricenterError, Unreachable
 from policies.site import Site
 
@@ -151,6 +152,7 @@ class Worker:
         if self._is_time("reap", REAP_SECONDS):
             self._disown()
             self._reap()
+            self._ledger.sealer.soon()
         if self._schedule and self._is_time("tick", TICK_SECONDS):
             self._app.tick(datetime.now(UTC))
         while self.busy < self._jobs and not self._stop.is_set():
@@ -165,6 +167,7 @@ class Worker:
     def _tidy(self) -> None:
         self._engine.tidy(lambda: {each.id for each in self._ledger.catalogue.open_runs()})
         self._ledger.forget(self._ledger.clock() - self._app.site.keep_runs)
+        self._ledger.trim_audit(self._ledger.clock() - self._app.site.audit.keep)
 
     def _is_time(self, what: str, every: float) -> bool:
         if time.monotonic() < self._due[what]:
@@ -186,7 +189,7 @@ class Worker:
     def _conduct(self, run_id: str, journal: DurableJournal) -> None:
         """Called by the engine, in a thread of its own."""
         claim = self._claims[run_id]
-        execution = Execution(self._ledger, claim, journal, self._limits)
+        execution = Execution(self._ledger, claim, journal, self._limits, order_part=self._order_part)
         self._heart.executions[run_id] = execution
         try:
             conduct(execution, self._app.flows[claim.run.flow], self._app, self._app.actions)
@@ -200,7 +203,13 @@ class Worker:
             self._heart.executions.pop(run_id, None)
             self._claims.pop(run_id, None)
             self._ended[run_id] = (claim.generation, time.monotonic())
+            if claim.run.parent and (whole := self._heart.executions.get(claim.run.parent)):
+                whole.wake.set()
             self._wake.set()  # there is room for the next
+
+    def _order_part(self, part: Part) -> Order:
+        self._wake.set()  # it may be for us
+        return make_order(self._app, find_flow(self._app.flows, part.flow), part.arguments)
 
     # --- the dead
 

@@ -8,15 +8,18 @@ from typing import Any
 
 from orchestrator.cloud.connection import connect
 from orchestrator.errors import TricenterError
-from orchestrator.lab import daemons
+from orchestrator.lab import daemons, guests
 from orchestrator.lab.layout import CloudCentre, Lab
+from orchestrator.lab.openstack_config import GUEST_TRAIT
 
 EXTERNAL_NETWORK = "public"
 EXTERNAL_CIDR = {"production": "203.0.113.0/24", "same-city": "198.51.100.0/24"}
 VOLUME_TYPE = "standard"
 FLAVORS = {"m1.tiny": (1, 512, 1), "m1.small": (1, 2048, 20), "m1.medium": (2, 4096, 40)}  # cores, MiB, GiB
+#: Flavors whose servers really boot. Their disk is a volume.
+GUEST_FLAVORS = {"guest.small": (1, 256, 0), "guest.medium": (1, 512, 0)}
+GUEST_AGGREGATE = "guests"
 WORKERS_SECONDS = 120.0
-NOVA_WORKERS = {"nova-conductor", "nova-scheduler", "nova-compute"}
 CINDER_WORKERS = {"cinder-scheduler", "cinder-volume"}
 
 
@@ -83,10 +86,22 @@ def finish(lab: Lab, cloud: CloudCentre) -> None:
     storage = connection.block_storage
     if not storage.find_type(VOLUME_TYPE):
         storage.create_type(name=VOLUME_TYPE, extra_specs={"volume_backend_name": "files"})
-    for name, (cores, ram, disk) in FLAVORS.items():
+    for name, (cores, ram, disk) in {**FLAVORS, **GUEST_FLAVORS}.items():
         if not connection.compute.find_flavor(name):
             connection.compute.create_flavor(name=name, vcpus=cores, ram=ram, disk=disk)
+    _set_guests_apart(connection.compute, cloud)
     _make_external_network(connection.network, cloud)
+
+
+def _set_guests_apart(compute: Any, cloud: CloudCentre) -> None:
+    """Let exactly the flavors for guests that boot come to the host that boots them."""
+    demand = {f"trait:{GUEST_TRAIT}": "required"}
+    for name in GUEST_FLAVORS:
+        compute.create_flavor_extra_specs(compute.find_flavor(name), demand)
+    aggregate = compute.find_aggregate(GUEST_AGGREGATE) or compute.create_aggregate(name=GUEST_AGGREGATE)
+    if guests.host(cloud) not in (aggregate.hosts or ()):
+        compute.add_host_to_aggregate(aggregate, guests.host(cloud))
+    compute.set_aggregate_metadata(aggregate, demand)
 
 
 def _make_external_network(network: Any, cloud: CloudCentre) -> None:
@@ -106,6 +121,15 @@ def _make_external_network(network: Any, cloud: CloudCentre) -> None:
         )
 
 
+def _compute_hosts(cloud: CloudCentre) -> set[str]:
+    return {f"{cloud}-compute-1", guests.host(cloud)}
+
+
+def _nova_workers(cloud: CloudCentre) -> set[tuple[str, str]]:
+    controllers = {(binary, f"{cloud}-compute-1") for binary in ("nova-conductor", "nova-scheduler")}
+    return controllers | {("nova-compute", host) for host in _compute_hosts(cloud)}
+
+
 def await_workers(lab: Lab, cloud: CloudCentre, connection: Any = None) -> None:
     """Return when Nova's and Cinder's workers have reported and the scheduler knows a host and a pool.
 
@@ -113,8 +137,12 @@ def await_workers(lab: Lab, cloud: CloudCentre, connection: Any = None) -> None:
     """
     connection = connection or connect(cloud, config_file=lab.clouds_file)
     steps: dict[str, Callable[[], bool]] = {
-        "Nova's workers": lambda: {w.binary for w in connection.compute.services() if w.state == "up"} >= NOVA_WORKERS,
-        "the compute host's inventory": lambda: any(True for _ in connection.placement.resource_providers()),
+        "Nova's workers": lambda: (
+            {(w.binary, w.host) for w in connection.compute.services() if w.state == "up"} >= _nova_workers(cloud)
+        ),
+        "the compute hosts' inventories": lambda: (
+            {each.name for each in connection.placement.resource_providers()} >= _compute_hosts(cloud)
+        ),
         "Cinder's workers": lambda: (
             {w.binary for w in connection.block_storage.services() if w.state == "up"} >= CINDER_WORKERS
         ),

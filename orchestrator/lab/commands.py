@@ -13,6 +13,7 @@ from rich.table import Table
 
 from orchestrator.errors import InvalidInput
 from orchestrator.lab import daemons, up
+from orchestrator.lab.guest_commands import guests
 from orchestrator.lab.layout import CENTRES, Lab, Place, open_lab
 from orchestrator.lab.progress import Progress
 from orchestrator.lab.registration import SitePlace, register
@@ -43,6 +44,9 @@ _centres = click.option(
 @click.group()
 def lab() -> None:
     """本机三中心实验室 three real centres on one machine: OpenStack, S3 vaults, PostgreSQL."""
+
+
+lab.add_command(guests)
 
 
 @lab.command("up")

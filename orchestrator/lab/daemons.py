@@ -43,6 +43,7 @@ class Daemon:
     user: str | None = None
     port: int | None = None
     url: str | None = None  # asked by HTTP when given; else a connection to the port is enough
+    unix: Path | None = None  # a socket in the file system, for a server without a port
     stop_signal: signal.Signals = signal.SIGTERM
     grace_seconds: float = 3.0
     last: bool = False  # stopped after the others: they use it
@@ -51,6 +52,8 @@ class Daemon:
         """Return whether the server does its work, as far as can be seen from outside."""
         if self.url:
             return sockets.answers_http(self.url)
+        if self.unix:
+            return sockets.answers_unix(self.unix)
         if self.port is None:
             return True
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=2):
@@ -263,6 +266,7 @@ def run(
     env: Mapping[str, str] | None = None,
     stdin: int | None = None,
     user: str | None = None,
+    cwd: Path | None = None,
 ) -> None:
     """Run a command of the lab to its end, its output appended to log/<name>.log.
 
@@ -280,6 +284,7 @@ def run(
                 argv,
                 deadline_seconds=seconds,
                 env=environment(lab, name, env),
+                cwd=cwd,
                 stdin=stdin,
                 user=user,
                 on_line=keep,

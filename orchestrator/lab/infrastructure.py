@@ -39,9 +39,8 @@ def mariadb(lab: Lab) -> Daemon:
 
 
 def socket(lab: Lab) -> Path:
-    """Return MariaDB's socket. Not in the lab's folder: a socket's path may have 107 bytes only."""
-    digest = hashlib.sha256(str(lab.folder).encode()).hexdigest()[:12]
-    return Path(f"/run/tricenter-lab-{digest}.sock")
+    """Return MariaDB's socket."""
+    return lab.sockets()
 
 
 def prepare_mariadb(lab: Lab) -> None:

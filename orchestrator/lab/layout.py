@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -17,11 +18,12 @@ from orchestrator.secrets import write_private
 
 CloudCentre = Literal["production", "same-city"]
 VaultCentre = Literal["same-city", "provincial"]
-Place = Literal["production", "same-city", "provincial", "shared"]
+Centre = Literal["production", "same-city", "provincial"]
+Place = Centre | Literal["shared"]
 
 CLOUDS: tuple[CloudCentre, ...] = ("production", "same-city")
 VAULTS: tuple[VaultCentre, ...] = ("same-city", "provincial")
-CENTRES: tuple[Place, ...] = ("production", "same-city", "provincial")
+CENTRES: tuple[Centre, ...] = ("production", "same-city", "provincial")
 
 DEFAULT_PORT_BASE = 15000
 #: Ports from the base up that belong to the lab.
@@ -33,7 +35,8 @@ VAULT_PORTS = (
 _CLOUD_OFFSET = {"production": 0, "same-city": 10}
 _VAULT_OFFSET = {"same-city": 30, "provincial": 40}
 _SHARED_PORTS = {
-    "mariadb": 20, "rabbitmq": 21, "rabbitmq-distribution": 22, "epmd": 23, "postgresql": 24, "metrics": 90,
+    "mariadb": 20, "rabbitmq": 21, "rabbitmq-distribution": 22, "epmd": 23, "postgresql-production": 24, "names": 25,
+    "postgresql-same-city": 26, "postgresql-provincial": 27, "metrics": 90,
 }  # fmt: skip
 
 
@@ -96,6 +99,9 @@ class Lab:
     def vault_port(self, centre: VaultCentre, part: str = "s3") -> int:
         return self.port_base + _VAULT_OFFSET[centre] + VAULT_PORTS.index(part)
 
+    def database_port(self, centre: Centre) -> int:
+        return self.port(f"postgresql-{centre}")
+
     def port(self, server: str) -> int:
         return self.port_base + _SHARED_PORTS[server]
 
@@ -109,6 +115,11 @@ class Lab:
 
     def vault_url(self, centre: VaultCentre) -> str:
         return f"http://127.0.0.1:{self.vault_port(centre)}"
+
+    def sockets(self, cloud: CloudCentre | None = None) -> Path:
+        """Return the folder of a cloud's sockets, or MariaDB's socket. Not below ours: its path may have 107 bytes."""
+        digest = hashlib.sha256(str(self.folder).encode()).hexdigest()[:12]
+        return Path(f"/run/tricenter-lab-{digest}{f'-{cloud}' if cloud else '.sock'}")
 
     def secret(self, name: str) -> str:
         """Return the random secret `name` of this lab; the first call makes it."""

@@ -9,7 +9,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from orchestrator.lab import daemons
+from orchestrator.lab import daemons, guests
 from orchestrator.lab.daemons import Daemon
 from orchestrator.lab.infrastructure import DATABASE_USER, dump, load, sql
 from orchestrator.lab.layout import CloudCentre, Lab, made_once
@@ -48,11 +48,18 @@ def workers(lab: Lab, cloud: CloudCentre) -> list[Daemon]:
     programs = {
         "nova-conductor": nova / "nova.conf",
         "nova-scheduler": nova / "nova.conf",
-        "nova-compute": nova / "nova-cpu.conf",
         "cinder-scheduler": cinder,
         "cinder-volume": cinder,
     }
-    return [
+    begun = lab.sockets(cloud) / "nova-compute"
+    compute = Daemon(
+        name=f"{cloud}-nova-compute",
+        place=cloud,
+        argv=[str(lab.venv / "bin" / "nova-compute"), "--config-file", str(nova / "nova-cpu.conf")],
+        env={guests.BEGUN: str(begun)},
+        unix=begun,
+    )
+    others = [
         Daemon(
             name=f"{cloud}-{program}",
             place=cloud,
@@ -60,6 +67,7 @@ def workers(lab: Lab, cloud: CloudCentre) -> list[Daemon]:
         )
         for program, config in programs.items()
     ]
+    return [compute, *others]
 
 
 def _api(

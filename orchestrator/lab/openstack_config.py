@@ -10,21 +10,27 @@ from pathlib import Path
 
 import jinja2
 
+from orchestrator.lab import guests
 from orchestrator.lab.infrastructure import DATABASE_USER, MESSAGE_USER
 from orchestrator.lab.layout import API_PORTS, CLOUDS, CloudCentre, Lab
 from orchestrator.secrets import write_private
 
-#: Nova's compute driver: the in-tree fake, made to survive restarts. Guests that boot would be another driver here.
+#: Nova's compute drivers: the in-tree fake, made to survive restarts, and libvirt for guests that boot.
 COMPUTE_DRIVER = "tricenter_lab.FakeDriver"
+GUEST_DRIVER = "tricenter_lab_guests.GuestDriver"
+#: What the host of real guests has and what a flavor asks for to get there.
+GUEST_TRAIT = "CUSTOM_GUESTS"
 
 #: Template, file below etc/<cloud>/, and what is set for that file alone.
 _FILES: tuple[tuple[str, str, dict[str, object]], ...] = (
     ("keystone.conf.j2", "keystone/keystone.conf", {}),
     ("placement.conf.j2", "placement/placement.conf", {}),
     ("glance-api.conf.j2", "glance/glance-api.conf", {}),
-    ("nova.conf.j2", "nova/nova.conf", {"with_database": True}),
+    ("nova.conf.j2", "nova/nova.conf", {"with_database": True, "guests": False}),
     # nova-compute refuses to run when it sees a database
-    ("nova.conf.j2", "nova/nova-cpu.conf", {"with_database": False}),
+    ("nova.conf.j2", "nova/nova-cpu.conf", {"with_database": False, "guests": False}),
+    ("nova.conf.j2", "nova/nova-guests.conf", {"with_database": False, "guests": True}),
+    ("guests.yaml.j2", "nova/provider_config/guests.yaml", {}),
     ("neutron.conf.j2", "neutron/neutron.conf", {}),
     ("ml2.ini.j2", "neutron/ml2.ini", {}),
     ("cinder.conf.j2", "cinder/cinder.conf", {}),
@@ -38,7 +44,8 @@ _SHIPPED = (
     "cinder/resource_filters.json",
 )
 _STATE = (
-    "fernet", "credential", "images", "volumes", "conversion", "lock", "state/nova", "state/neutron",
+    "fernet", "credential", "images", "volumes", "conversion", "lock", "state/nova",
+    "state/nova-guests/instances", "state/neutron",
     "state/cinder", "state/glance-tasks", "state/glance-staging",
 )  # fmt: skip
 
@@ -68,6 +75,9 @@ def render(lab: Lab, cloud: CloudCentre, *, compute_driver: str = COMPUTE_DRIVER
         "transport": f"rabbit://{MESSAGE_USER}:{password}@127.0.0.1:{lab.port('rabbitmq')}/{cloud}",
         "ports": {name: lab.api_port(cloud, name) for name in API_PORTS},
         "compute_driver": compute_driver,
+        "guest_driver": GUEST_DRIVER,
+        "guest_trait": GUEST_TRAIT,
+        "libvirt_uri": guests.connection_uri(lab, cloud),
         "fixed_key": lab_key(lab),
     }
     templates = jinja2.Environment(
@@ -76,7 +86,10 @@ def render(lab: Lab, cloud: CloudCentre, *, compute_driver: str = COMPUTE_DRIVER
         autoescape=False,  # noqa: S701 - configuration files, not HTML
         keep_trailing_newline=True,
     )
-    rendered = {path: templates.get_template(name).render(values | own) for name, path, own in _FILES}
+    rendered = {}
+    for name, path, own in _FILES:
+        host = guests.host(cloud) if own.get("guests") else f"{cloud}-compute-1"
+        rendered[path] = templates.get_template(name).render(values | {"host": host} | own)
     rendered["cinder/shares"] = f"127.0.0.1:/{cloud}-volumes\n"
     return rendered
 

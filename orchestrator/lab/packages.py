@@ -17,7 +17,14 @@ from orchestrator.lab import daemons
 from orchestrator.lab.layout import Lab
 from orchestrator.secrets import write_private
 
-DEBIAN = ("mariadb-server", "rabbitmq-server", "qemu-utils", "postgresql", "restic")
+DEBIAN = ("mariadb-server", "rabbitmq-server", "qemu-utils", "postgresql", "restic", "bind9")
+#: For the hosts whose guests boot: the hypervisor, what builds their disks, and what ties them to networks.
+DEBIAN_GUESTS = (
+    "qemu-system-x86", "libvirt-daemon", "libvirt-daemon-driver-qemu", "python3-libvirt", "genisoimage",
+    "busybox-static", "iproute2", "e2fsprogs", "libdevmapper1.02.1",
+)  # fmt: skip
+#: Fetched and unpacked for the guest image; none of them is installed on this machine.
+UNPACKED = ("linux-image-cloud-amd64", "grub-common", "grub-pc-bin")
 APT = ("apt-get", "-o", "DPkg::Lock::Timeout=300", "-q", "-y")
 APT_SECONDS = 900.0
 POLICY = Path("/usr/sbin/policy-rc.d")
@@ -41,7 +48,7 @@ def plugin_folder() -> Path:
 
 def install_debian(lab: Lab) -> None:
     """Install the Debian packages that are missing. No service is started by that. May be repeated."""
-    missing = [package for package in DEBIAN if not _installed(package)]
+    missing = [package for package in (*DEBIAN, *DEBIAN_GUESTS) if not _installed(package)]
     if not missing:
         return
     daemons.await_end(lab, "apt", seconds=APT_SECONDS)  # dpkg goes on when the apt above it was killed
@@ -52,6 +59,39 @@ def install_debian(lab: Lab) -> None:
             [*APT, "install", "--no-install-recommends", *missing],
         ):
             daemons.run(lab, "apt", argv, seconds=APT_SECONDS, env={"DEBIAN_FRONTEND": "noninteractive"})
+
+
+def download_debian(lab: Lab) -> None:
+    """Fetch the packages that the guest image is made of, unless they are here. May be repeated."""
+    if downloaded(lab):
+        return
+    folder = lab.folder / "packages"
+    draft = folder.with_name("packages.draft")
+    for each in (folder, draft):
+        shutil.rmtree(each, ignore_errors=True)
+    draft.mkdir()
+    if not _known(UNPACKED[0]):
+        daemons.run(lab, "apt", [*APT, "update"], seconds=APT_SECONDS)
+    names = [_newest_kernel(), *UNPACKED[1:]]
+    # As root: apt's own user cannot write here, and would only say so.
+    argv = [*APT, "-o", "APT::Sandbox::User=root", "download", *names]
+    daemons.run(lab, "apt-download", argv, seconds=APT_SECONDS, cwd=draft)
+    draft.rename(folder)
+
+
+def downloaded(lab: Lab) -> list[Path]:
+    """Return the packages that `download_debian` has fetched."""
+    return sorted((lab.folder / "packages").glob("*.deb"))
+
+
+def _known(package: str) -> bool:
+    return bool(process.run(["apt-cache", "madison", package], deadline_seconds=60, check=False).stdout)
+
+
+def _newest_kernel() -> str:
+    """Return the package that the name without a version stands for now."""
+    shown = process.run(["apt-cache", "depends", UNPACKED[0]], deadline_seconds=60).stdout
+    return next(line.split()[-1] for line in shown.splitlines() if "Depends:" in line)
 
 
 def _installed(package: str) -> bool:
@@ -133,9 +173,20 @@ def _install_drivers(lab: Lab) -> None:
         "[neutron.ml2.mechanism_drivers]\nanybind = tricenter_lab.anybind:AnyBindDriver\n", encoding="utf-8"
     )
     # Nova loads compute drivers from its own package only.
-    (site / "nova" / "virt" / "tricenter_lab.py").write_text(
-        "from tricenter_lab.compute import FakeDriver  # noqa: F401\n", encoding="utf-8"
-    )
+    for name, driver in (("tricenter_lab", "compute.FakeDriver"), ("tricenter_lab_guests", "guests.GuestDriver")):
+        module, _, class_name = driver.partition(".")
+        (site / "nova" / "virt" / f"{name}.py").write_text(
+            f"from tricenter_lab.{module} import {class_name}  # noqa: F401\n", encoding="utf-8"
+        )
+
+
+def link_libvirt(lab: Lab) -> None:
+    """Let the lab's Python see Debian's binding of libvirt, which is built for the same Python. May be repeated."""
+    for source in sorted(Path("/usr/lib/python3/dist-packages").glob("libvirt*")):
+        if source.suffix in (".py", ".so"):
+            target = _packages_folder(lab) / source.name
+            if not target.is_symlink():
+                target.symlink_to(source)
 
 
 def install_stubs(lab: Lab) -> None:

@@ -1,4 +1,7 @@
-"""The bureaus' database host at production: one PostgreSQL server, reached by password from 127.0.0.1 only."""
+"""The bureaus' database hosts, one PostgreSQL server at each centre, reached by password from 127.0.0.1 only.
+
+Production's holds the databases that are backed up; the others are where they are restored to when systems move.
+"""
 
 from __future__ import annotations
 
@@ -6,28 +9,34 @@ import os
 import pwd
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from orchestrator.lab import daemons
 from orchestrator.lab.daemons import Daemon
-from orchestrator.lab.layout import Lab
+from orchestrator.lab.layout import Centre, Lab
 from orchestrator.lab.packages import postgres_program
 from orchestrator.secrets import write_private
 
 SYSTEM_USER = "postgres"  # PostgreSQL refuses to run as root
+FOLDERS: dict[Centre, str] = {
+    "production": "postgresql",
+    "same-city": "postgresql-same-city",
+    "provincial": "postgresql-provincial",
+}
 
 
-def postgresql(lab: Lab) -> Daemon:
-    port = lab.port("postgresql")
+def postgresql(lab: Lab, centre: Centre = "production") -> Daemon:
+    port = lab.database_port(centre)
     return Daemon(
-        name="postgresql",
-        place="production",
+        name=FOLDERS[centre],
+        place=centre,
         argv=[
-            postgres_program("postgres"), "-D", str(lab.data / "postgresql"), "-p", str(port),
+            postgres_program("postgres"), "-D", str(lab.data / FOLDERS[centre]), "-p", str(port),
             "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off",
             "-c", "password_encryption=scram-sha-256",
         ],
@@ -38,12 +47,22 @@ def postgresql(lab: Lab) -> Daemon:
     )  # fmt: skip
 
 
-def prepare_postgresql(lab: Lab) -> None:
-    """Make the data folder. Made under another name and moved into place, so what has the name is whole."""
-    data = lab.data / "postgresql"
-    if data.exists():
+def prepare_postgresql(lab: Lab, centres: Sequence[Centre]) -> None:
+    """Make the data folders that are missing. Made under another name and moved, so what has the name is whole."""
+    missing = [centre for centre in centres if not (lab.data / FOLDERS[centre]).exists()]
+    if not missing:
         return
-    draft = lab.data / "postgresql.draft"
+    first = lab.data / "postgresql.draft"
+    _initialize(lab, first)
+    for centre in missing[1:]:  # a copy takes a tenth of the time
+        copy = lab.data / f"{FOLDERS[centre]}.draft"
+        shutil.rmtree(copy, ignore_errors=True)
+        daemons.run(lab, "postgresql-install", ["cp", "--archive", str(first), str(copy)], seconds=120)
+        copy.rename(lab.data / FOLDERS[centre])
+    first.rename(lab.data / FOLDERS[missing[0]])
+
+
+def _initialize(lab: Lab, draft: Path) -> None:
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700)
     password = write_private(lab.data / "postgresql.password", lab.secret("postgresql.password"))
@@ -61,15 +80,16 @@ def prepare_postgresql(lab: Lab) -> None:
         user=SYSTEM_USER,
     )  # fmt: skip
     password.unlink()
-    draft.rename(data)
 
 
 @contextmanager
-def administrator(lab: Lab, database: str = "postgres") -> Iterator[psycopg.Connection[Any]]:
-    """Yield a connection of the server's administrator, each statement its own transaction."""
+def administrator(
+    lab: Lab, database: str = "postgres", centre: Centre = "production"
+) -> Iterator[psycopg.Connection[Any]]:
+    """Yield a connection of the centre's administrator, each statement its own transaction."""
     with psycopg.connect(
         host="127.0.0.1",
-        port=lab.port("postgresql"),
+        port=lab.database_port(centre),
         dbname=database,
         user=SYSTEM_USER,
         password=lab.secret("postgresql.password"),

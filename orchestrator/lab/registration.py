@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,13 +17,13 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from orchestrator.errors import InvalidInput
-from orchestrator.lab import vaults
+from orchestrator.lab import names, vaults
 from orchestrator.lab.bootstrap import EXTERNAL_NETWORK
-from orchestrator.lab.layout import CLOUDS, VAULTS, Lab, random_secret
+from orchestrator.lab.layout import CLOUDS, VAULTS, Centre, Lab, random_secret
 from orchestrator.secrets import write_private
 from policies.load import load_site
 from policies.site import Site, SystemRef
-from policies.tenant import PathSource, PostgresqlSource, Source
+from policies.tenant import PathSource, PostgresqlSource, Source, StandbyName
 
 DATABASE_NAME_BYTES = 63
 
@@ -53,6 +54,10 @@ class SitePlace:
     def data(self, system: SystemRef, source: str) -> Path:
         """Return the folder of a `path` source."""
         return self.folder / "data" / system.tenant.tenant / system.name / source
+
+    def standby_data(self, centre: StandbyName, system: SystemRef, source: str) -> Path:
+        """Return where a `path` source stands when its system is active at another centre."""
+        return self.folder / "standby" / centre / system.tenant.tenant / system.name / source
 
     def database(self, system: SystemRef, source: str) -> str:
         """Return the name of a `postgresql` source's database, which is also the name of its role."""
@@ -85,6 +90,7 @@ def register(lab: Lab, site_folder: Path) -> Path:
         write_private(place.access, json.dumps(_access(place, site), indent=1))
         write_private(place.overlay, _yaml(overlay(place, site)))
         admit_tenants(lab)
+        names.admit_zone(lab, site)
     return place.overlay
 
 
@@ -92,7 +98,8 @@ def overlay(place: SitePlace, site: Site) -> dict[str, Any]:
     """Return what the lab lays over `site`, and make the credential files it names."""
     lab = place.lab
     centres: dict[str, dict[str, Any]] = {
-        cloud: {"cloud": {"name": cloud, "external_network": EXTERNAL_NETWORK}} for cloud in CLOUDS
+        cloud: {"cloud": {"name": cloud, "external_network": EXTERNAL_NETWORK, "vantage": vantage(lab)}}
+        for cloud in CLOUDS
     }
     for centre in VAULTS:
         centres.setdefault(centre, {})["vault"] = {
@@ -102,17 +109,22 @@ def overlay(place: SitePlace, site: Site) -> dict[str, Any]:
         }
     tenants: dict[str, Any] = {}
     for system in site.systems():
-        changes = {name: _source(place, system, name, source) for name, source in system.system.sources.items()}
-        if sources := {name: change for name, change in changes.items() if change}:
+        if changes := _system(place, system):
             tenant = tenants.setdefault(system.tenant.tenant, {"systems": {}})
-            tenant["systems"][system.name] = {"sources": sources}
+            tenant["systems"][system.name] = changes
     return {
         "clouds_file": str(lab.clouds_file),
         "state": str(place.folder / "state"),
         "repository_password": f"file:{place.secret('{tenant}')}.password",
         "centres": centres,
         "tenants": tenants,
+        **({"dns": names.overlay(lab, site.dns)} if site.dns else {}),
     }
+
+
+def vantage(lab: Lab) -> list[str]:
+    """Return the command before another one that runs it inside a network of the lab's guests."""
+    return [sys.executable, "-m", "orchestrator.lab.inside", "--dir", str(lab.folder), "{network}", "{cidr}", "--"]
 
 
 def _yaml(value: dict[str, Any]) -> str:
@@ -122,16 +134,30 @@ def _yaml(value: dict[str, Any]) -> str:
     return text.getvalue()
 
 
-def _source(place: SitePlace, system: SystemRef, name: str, source: Source) -> dict[str, Any]:
+def _system(place: SitePlace, system: SystemRef) -> dict[str, Any]:
+    """Return what the lab changes in one system: where its sources stand, at production and elsewhere."""
+    given: dict[str, Any] = {"sources": _sources(place, system, "production", system.system.sources)}
+    standby = {centre: _sources(place, system, centre, each) for centre, each in system.system.standby.items()}
+    given["standby"] = {centre: changes for centre, changes in standby.items() if changes}
+    return {key: changes for key, changes in given.items() if changes}
+
+
+def _sources(place: SitePlace, system: SystemRef, centre: Centre, sources: dict[str, Source]) -> dict[str, Any]:
+    changes = {name: _source(place, system, centre, name, source) for name, source in sources.items()}
+    return {name: change for name, change in changes.items() if change}
+
+
+def _source(place: SitePlace, system: SystemRef, centre: Centre, name: str, source: Source) -> dict[str, Any]:
     if isinstance(source, PathSource):
-        return {"path": str(place.data(system, name))}
+        folder = place.data(system, name) if centre == "production" else place.standby_data(centre, system, name)
+        return {"path": str(folder)}
     if isinstance(source, PostgresqlSource):
         password = place.database_password(system, name)
         random_secret(password)
         database = place.database(system, name)
         return {
             "host": "127.0.0.1",
-            "port": place.lab.port("postgresql"),
+            "port": place.lab.database_port(centre),
             "database": database,
             "user": database,
             "password": f"file:{password}",

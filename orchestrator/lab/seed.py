@@ -14,7 +14,7 @@ from orchestrator.lab.registration import SitePlace
 from orchestrator.secrets import write_private
 from policies.load import load_site
 from policies.site import SystemRef
-from policies.tenant import PathSource, PostgresqlSource, VolumeSource
+from policies.tenant import PathSource, PostgresqlSource, StandbyName, VolumeSource
 
 Step = Callable[[], bool]
 
@@ -35,6 +35,7 @@ def seed(lab: Lab, site_folder: Path, progress: Progress, *, scale: float = 1.0,
     steps: list[tuple[str, Step]] = []
     volumes: list[tuple[str, Step]] = []
     for system in site.systems():
+        steps += _standby(place, system)
         for name, source in sorted(system.system.sources.items()):
             title = f"{system}/{name}"
             if isinstance(source, PathSource):
@@ -94,5 +95,38 @@ def _database(place: SitePlace, system: SystemRef, source: str, *, scale: float,
 
 
 def _volume(place: SitePlace, system: SystemRef, source: str, spec: VolumeSource) -> Step:
+    lab, tenant = place.lab, system.tenant.tenant
+    if any(server.boot == source for server in system.system.servers.values()):
+        return lambda: seed_volume.fill_bootable(lab, tenant, spec.volume)
     key = _key(place, system, source)
-    return lambda: seed_volume.fill(place.lab, system.tenant.tenant, spec.volume, key)
+    return lambda: seed_volume.fill(lab, tenant, spec.volume, key)
+
+
+def _standby(place: SitePlace, system: SystemRef) -> list[tuple[str, Step]]:
+    """Return what lets a system's sources be restored at other centres: roles there, and folders to put them in."""
+    steps: list[tuple[str, Step]] = []
+    for centre, sources in system.system.standby.items():
+        for name, source in sources.items():
+            if isinstance(source, PathSource):
+                parent = place.standby_data(centre, system, name).parent
+                steps.append((f"{system}/{name} @ {centre}", _folder(parent)))
+            elif isinstance(source, PostgresqlSource):
+                steps.append((f"{system}/{name} @ {centre}", _role(place, system, name, centre)))
+    return steps
+
+
+def _folder(folder: Path) -> Step:
+    def step() -> bool:
+        there = folder.is_dir()
+        folder.mkdir(parents=True, exist_ok=True)
+        return not there
+
+    return step
+
+
+def _role(place: SitePlace, system: SystemRef, source: str, centre: StandbyName) -> Step:
+    def step() -> bool:
+        password = place.database_password(system, source).read_text(encoding="utf-8")
+        return seed_database.make_role(place.lab, place.database(system, source), password, centre)
+
+    return step

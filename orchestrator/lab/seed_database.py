@@ -12,7 +12,7 @@ from psycopg import sql
 
 from orchestrator.lab import postgres
 from orchestrator.lab import seed_text as text
-from orchestrator.lab.layout import Lab
+from orchestrator.lab.layout import Centre, Lab
 
 PERSONS, PARCELS, PERMITS, EVENTS = 8_000, 6_000, 18_000, 18_000
 GROWN_PERMITS = 400
@@ -79,21 +79,32 @@ def fill(lab: Lab, database: str, password: str, key: str, *, scale: float = 1.0
 
 
 def _make_database(lab: Lab, database: str, password: str) -> None:
-    """The role may create databases: a restore test makes one of its own beside the real one."""
+    make_role(lab, database, password, "production")
     named = sql.Identifier(database)
     with postgres.administrator(lab) as server:
-        if not server.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [database]).fetchone():
-            server.execute(sql.SQL("CREATE ROLE {} LOGIN CREATEDB").format(named))
-        server.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(named, sql.Literal(password)))
         if not server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone():
             server.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(named, named))
         server.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(named))
 
 
+def make_role(lab: Lab, name: str, password: str, centre: Centre) -> bool:
+    """Make the role at a centre's server, or give it this password. Return whether it was made.
+
+    It may create databases, because a restore makes one beside the real one, and rename its own.
+    """
+    named = sql.Identifier(name)
+    with postgres.administrator(lab, centre=centre) as server:
+        there = server.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [name]).fetchone() is not None
+        if not there:
+            server.execute(sql.SQL("CREATE ROLE {} LOGIN CREATEDB").format(named))
+        server.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(named, sql.Literal(password)))
+    return not there
+
+
 def _connect(lab: Lab, database: str, password: str) -> psycopg.Connection[Any]:
     return psycopg.connect(
         host="127.0.0.1",
-        port=lab.port("postgresql"),
+        port=lab.database_port("production"),
         dbname=database,
         user=database,
         password=password,

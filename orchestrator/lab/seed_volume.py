@@ -10,9 +10,10 @@ from typing import Any
 from orchestrator.cloud.connection import connect
 from orchestrator.errors import InvalidInput, TricenterError
 from orchestrator.lab import seed_text as text
-from orchestrator.lab.layout import Lab
+from orchestrator.lab.guest_image.publish import publish
+from orchestrator.lab.layout import CloudCentre, Lab
 
-CLOUD = "production"
+CLOUD: CloudCentre = "production"
 CONTENT_BYTES = 8 << 20
 SIZE_GIB = 1
 READY_SECONDS = 180
@@ -23,30 +24,51 @@ def fill(lab: Lab, tenant: str, volume: str, key: str) -> bool:
 
     Raises InvalidInput when the tenant has no project yet.
     """
-    admin = connect(CLOUD, config_file=lab.clouds_file)
-    project = _project(admin, tenant)
-    with _account(admin, lab, tenant, project.id) as inside:
-        present = [each for each in inside.block_storage.volumes(name=volume) if each.name == volume]
-        if any(each.status in ("available", "in-use") for each in present):
+    with tenant_account(lab, tenant) as inside:
+        if _there(inside, volume):
             return False
-        for broken in present:  # what an interrupted or failed run left
-            inside.block_storage.delete_volume(broken, force=True)
         _create(inside, volume, key)
     return True
 
 
-def _project(admin: Any, tenant: str) -> Any:
+def fill_bootable(lab: Lab, tenant: str, volume: str) -> bool:
+    """Make a volume that a server boots from, with the guest image on it. Else as `fill`."""
+    with tenant_account(lab, tenant) as inside:
+        if _there(inside, volume):
+            return False
+        _await(inside, volume, publish(lab, CLOUD))
+    return True
+
+
+def _there(inside: Any, volume: str) -> bool:
+    present = [each for each in inside.block_storage.volumes(name=volume) if each.name == volume]
+    if any(each.status in ("available", "in-use") for each in present):
+        return True
+    for broken in present:  # what an interrupted or failed run left
+        inside.block_storage.delete_volume(broken, force=True)
+    return False
+
+
+def _project(admin: Any, tenant: str, cloud: CloudCentre) -> Any:
     domain = admin.identity.find_domain(tenant)
     project = admin.identity.find_project(tenant, domain_id=domain.id) if domain else None
     if project is None:
         raise InvalidInput(
-            f"the tenant {tenant} has no project on the cloud {CLOUD} yet", hint="run tricenter tenant apply first"
+            f"the tenant {tenant} has no project on the cloud {cloud} yet", hint="run tricenter tenant apply first"
         )
     return project
 
 
 @contextmanager
-def _account(admin: Any, lab: Lab, tenant: str, project: str) -> Iterator[Any]:
+def tenant_account(lab: Lab, tenant: str, cloud: CloudCentre = CLOUD) -> Iterator[Any]:
+    """Yield a connection into the tenant's project. Raises InvalidInput when the tenant has no project yet."""
+    admin = connect(cloud, config_file=lab.clouds_file)
+    with _account(admin, lab, tenant, _project(admin, tenant, cloud).id, cloud) as inside:
+        yield inside
+
+
+@contextmanager
+def _account(admin: Any, lab: Lab, tenant: str, project: str, cloud: CloudCentre) -> Iterator[Any]:
     """Yield a connection into the tenant's project, by an account that exists for this block only.
 
     It has a name of its own in the default domain, so that one left by a killed run is found and removed.
@@ -62,7 +84,7 @@ def _account(admin: Any, lab: Lab, tenant: str, project: str) -> Iterator[Any]:
     try:
         identity.assign_project_role_to_user(project, user, identity.find_role("member"))
         login = {"username": name, "password": password, "project_id": project, "project_name": None}
-        yield connect(CLOUD, config_file=lab.clouds_file, auth=login)
+        yield connect(cloud, config_file=lab.clouds_file, auth=login)
     finally:
         remove()
 
@@ -74,12 +96,17 @@ def _create(inside: Any, volume: str, key: str) -> None:
         f"seed-{volume}", data=content(key), disk_format="raw", container_format="bare", wait=True
     )
     try:
-        made = inside.block_storage.create_volume(name=volume, size=SIZE_GIB, image_id=image.id)
+        _await(inside, volume, image.id)
+    finally:
+        inside.image.delete_image(image)
+
+
+def _await(inside: Any, volume: str, image: str) -> None:
+    try:
+        made = inside.block_storage.create_volume(name=volume, size=SIZE_GIB, image_id=image)
         inside.block_storage.wait_for_status(made, "available", failures=["error"], interval=1, wait=READY_SECONDS)
     except Exception as error:
         raise TricenterError(f"the volume {volume} was not made: {error}", hint="tricenter lab status") from error
-    finally:
-        inside.image.delete_image(image)
 
 
 def content(key: str) -> bytes:

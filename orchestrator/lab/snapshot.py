@@ -20,7 +20,9 @@ def path(lab: Lab) -> Path:
     digest = hashlib.sha256(f"{lab.folder}\0{lab.port_base}\0{lab.secret('openstack.password')}".encode())
     digest.update(packages.wanted().encode())
     room = Path(str(resources.files("orchestrator.lab")))
-    for source in sorted([*room.glob("templates/*.j2"), *room.glob("openstack_c*.py"), room / "bootstrap.py"]):
+    for source in sorted(
+        [*room.glob("templates/*.j2"), *room.glob("openstack_c*.py"), room / "bootstrap.py", room / "guests.py"]
+    ):
         digest.update(source.name.encode() + source.read_bytes())
     return lab.snapshots / f"{digest.hexdigest()[:16]}.tar.gz"
 

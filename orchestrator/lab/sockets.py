@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import ipaddress
+import socket
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -64,3 +65,19 @@ def answers_http(url: str, *, seconds: float = 5.0) -> bool:
         return refusal.code < 500
     except (OSError, http.client.HTTPException):
         return False
+
+
+def fetch(url: str, *, seconds: float = 3.0) -> str:
+    """Return what is at `url`. Raises OSError, and urllib's HTTPError, which is one."""
+    with _DIRECT.open(url, timeout=seconds) as response:
+        return str(response.read().decode("utf-8", "replace"))
+
+
+def answers_unix(path: Path) -> bool:
+    """Return whether somebody accepts connections at a socket in the file system."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(2)
+        with contextlib.suppress(OSError):
+            client.connect(str(path))
+            return True
+    return False

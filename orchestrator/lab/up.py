@@ -8,26 +8,44 @@ import shutil
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from orchestrator.errors import InvalidInput
-from orchestrator.lab import bootstrap, daemons, infrastructure, openstack_config, packages, postgres, snapshot, vaults
+from orchestrator.lab import (
+    bootstrap,
+    daemons,
+    guests,
+    infrastructure,
+    inside,
+    names,
+    openstack_config,
+    packages,
+    postgres,
+    snapshot,
+    vaults,
+)
 from orchestrator.lab import openstack_cloud as cloud_parts
 from orchestrator.lab.daemons import Daemon
-from orchestrator.lab.layout import CENTRES, CLOUDS, VAULTS, CloudCentre, Lab, Place, remember
+from orchestrator.lab.layout import CENTRES, CLOUDS, VAULTS, Centre, CloudCentre, Lab, Place, remember
 from orchestrator.lab.parallel import together
 from orchestrator.lab.progress import Progress
 
 START_SECONDS = 180.0
+#: Grows when `bootstrap` makes something new in a cloud.
+EDITION = "guests"
+#: Processes that bear the lab's mark and are not its own to end when it comes up: guests, and who looks at them.
+SPARED = {inside.NAME, *(guests.running_guests(cloud).name for cloud in CLOUDS)}
 
 
 def parts(lab: Lab, places: Collection[Place] = CENTRES) -> list[Daemon]:
     """Return the servers of `places`; with a cloud among them also what the clouds share."""
     clouds = [cloud for cloud in CLOUDS if cloud in places]
     found = [infrastructure.mariadb(lab), infrastructure.epmd(lab), infrastructure.rabbitmq(lab)] if clouds else []
-    if "production" in places:
-        found.append(postgres.postgresql(lab))
+    found += [names.name_server(lab)] if clouds else []
+    found += [postgres.postgresql(lab, centre) for centre in CENTRES if centre in places]
     for cloud in clouds:
         found += [cloud_parts.keystone(lab, cloud), *cloud_parts.apis(lab, cloud), *cloud_parts.workers(lab, cloud)]
+        found += guests.servers(lab, cloud)
     return found + [vaults.vault(lab, centre) for centre in VAULTS if centre in places]
 
 
@@ -43,22 +61,30 @@ def bring_up(lab: Lab, progress: Progress, places: Collection[Place] = CENTRES) 
         if _all_running(lab, places, clouds):
             progress.say(f"已在运行 already running: {lab.folder}")
             return
-        daemons.end_commands(lab, spare={"apt", *(each.name for each in parts(lab))})
+        daemons.end_commands(lab, spare={"apt", *SPARED, *(each.name for each in parts(lab))})
+        fresh_lab = not any(_mark(lab, cloud).exists() for cloud in CLOUDS)
         if clouds and snapshot.restore(lab):
             progress.say("快照已解开 unpacked the snapshot")
         with progress.stage("软件包、数据库、存储库 packages, databases, vaults"):
             together(*_foundations(lab, progress, places))
         fresh = [cloud for cloud in clouds if not _ready(lab, cloud)]
         if clouds:
+            packages.link_libvirt(lab)
             _prepare_clouds(lab, progress, clouds, fresh)
             _start_clouds(lab, progress, clouds, fresh)
-        if set(fresh) == set(CLOUDS):
+        if fresh_lab and set(fresh) == set(CLOUDS):
             with progress.stage("快照 snapshot for the next start"):
                 _take_snapshot(lab)
 
 
+def _mark(lab: Lab, cloud: CloudCentre) -> Path:
+    return lab.cloud_data(cloud) / "ready"
+
+
 def _ready(lab: Lab, cloud: CloudCentre) -> bool:
-    return (lab.cloud_data(cloud) / "ready").exists()
+    """Return whether the cloud holds all that `bootstrap` makes. One that older code made gets what is new."""
+    mark = _mark(lab, cloud)
+    return mark.exists() and mark.read_text(encoding="ascii") == EDITION
 
 
 def _all_running(lab: Lab, places: Collection[Place], clouds: Sequence[CloudCentre]) -> bool:
@@ -77,9 +103,8 @@ def _foundations(lab: Lab, progress: Progress, places: Collection[Place]) -> lis
         packages.install_debian(lab)
         lanes: list[Callable[[], None]] = []
         if clouds:
-            lanes += [lambda: _start_infrastructure(lab)]
-        if "production" in places:
-            lanes += [lambda: _start_postgresql(lab)]
+            lanes += [lambda: _start_infrastructure(lab), lambda: packages.download_debian(lab)]
+        lanes += [lambda: _start_postgresql(lab, [centre for centre in CENTRES if centre in places])]
         together(*lanes)
 
     def stores() -> None:
@@ -95,9 +120,10 @@ def _foundations(lab: Lab, progress: Progress, places: Collection[Place]) -> lis
         packages.install_stubs(lab)
         packages.install_openstack(lab)
 
-    lanes: list[tuple[str, Callable[[], None]]] = [("存储库 vaults", stores)]
+    servers = "MariaDB, RabbitMQ, PostgreSQL" if clouds else "PostgreSQL"
+    lanes: list[tuple[str, Callable[[], None]]] = [("存储库 vaults", stores), (servers, debian)]
     if clouds:
-        lanes += [("MariaDB, RabbitMQ, PostgreSQL", debian), ("OpenStack (PyPI)", openstack)]
+        lanes += [("OpenStack (PyPI)", openstack)]
     return [_with_line(progress, title, lane) for title, lane in lanes]
 
 
@@ -112,22 +138,24 @@ def _with_line(progress: Progress, title: str, lane: Callable[[], None]) -> Call
 def _start_infrastructure(lab: Lab) -> None:
     infrastructure.prepare_mariadb(lab)
     infrastructure.prepare_rabbitmq(lab)
-    database = infrastructure.mariadb(lab)
-    daemons.start(lab, [database, infrastructure.epmd(lab), infrastructure.rabbitmq(lab)])
-    daemons.wait(lab, [database], seconds=START_SECONDS)
+    names.prepare_names(lab)
+    database, name_server = infrastructure.mariadb(lab), names.name_server(lab)
+    daemons.start(lab, [database, infrastructure.epmd(lab), infrastructure.rabbitmq(lab), name_server])
+    daemons.wait(lab, [database, name_server], seconds=START_SECONDS)
 
 
-def _start_postgresql(lab: Lab) -> None:
-    postgres.prepare_postgresql(lab)
-    server = postgres.postgresql(lab)
-    daemons.start(lab, [server])
-    daemons.wait(lab, [server], seconds=START_SECONDS)
+def _start_postgresql(lab: Lab, centres: Sequence[Centre]) -> None:
+    postgres.prepare_postgresql(lab, centres)
+    servers = [postgres.postgresql(lab, centre) for centre in centres]
+    daemons.start(lab, servers)
+    daemons.wait(lab, servers, seconds=START_SECONDS)
 
 
 def _prepare_clouds(lab: Lab, progress: Progress, clouds: Sequence[CloudCentre], fresh: Sequence[CloudCentre]) -> None:
     openstack_config.write_clouds_file(lab)
     for cloud in clouds:
         openstack_config.write(lab, cloud)
+        guests.prepare(lab, cloud)
     for cloud in fresh:
         with progress.stage(f"{cloud}: 数据库结构 database schemas"):
             cloud_parts.prepare_databases(lab, cloud)
@@ -139,21 +167,25 @@ def _prepare_clouds(lab: Lab, progress: Progress, clouds: Sequence[CloudCentre],
 def _start_clouds(lab: Lab, progress: Progress, clouds: Sequence[CloudCentre], fresh: Sequence[CloudCentre]) -> None:
     keystones = [cloud_parts.keystone(lab, cloud) for cloud in clouds]
     apis = [api for cloud in clouds for api in cloud_parts.apis(lab, cloud)]
+    hypervisors = [guests.libvirtd(lab, cloud) for cloud in clouds]
     with progress.stage("Keystone"):
-        daemons.start(lab, keystones)
+        daemons.start(lab, [*keystones, *hypervisors])
         daemons.wait(lab, keystones, seconds=START_SECONDS)
     with progress.stage("接口 APIs, 目录 catalogue"):
         daemons.start(lab, apis)
         together(*[_bound(bootstrap.fill_catalogue, lab, cloud) for cloud in fresh])
         daemons.wait(lab, [infrastructure.rabbitmq(lab)], seconds=START_SECONDS)
-        daemons.start(lab, [worker for cloud in clouds for worker in cloud_parts.workers(lab, cloud)])
-        daemons.wait(lab, apis, seconds=START_SECONDS)
+        workers = [worker for cloud in clouds for worker in cloud_parts.workers(lab, cloud)]
+        workers += [guests.compute(lab, cloud) for cloud in clouds]
+        daemons.start(lab, workers)
+        daemons.wait(lab, [*apis, *hypervisors], seconds=START_SECONDS)
     with progress.stage("计算、网络、块存储 compute, network, block storage"):
+        daemons.wait(lab, workers, seconds=START_SECONDS)
         together(
             *[_bound(bootstrap.finish if cloud in fresh else bootstrap.await_workers, lab, cloud) for cloud in clouds]
         )
     for cloud in fresh:
-        (lab.cloud_data(cloud) / "ready").touch()
+        _mark(lab, cloud).write_text(EDITION, encoding="ascii")
 
 
 def _bound(step: Callable[[Lab, CloudCentre], None], lab: Lab, cloud: CloudCentre) -> Callable[[], None]:
@@ -178,9 +210,11 @@ def take_down(lab: Lab, progress: Progress, places: Collection[Place] | None = N
     if not lab.pids.exists():
         return
     with locked(lab, progress), progress.stage("停止 stop"):
-        daemons.stop(lab, [each for each in parts(lab) if not places or each.place in places])
+        everything = [*parts(lab), *(guests.running_guests(cloud) for cloud in CLOUDS)]
+        daemons.stop(lab, [each for each in everything if not places or each.place in places])
         if not places:
             daemons.end(process for each in daemons.marked(lab).values() for process in each)
+            guests.clear(lab)
 
 
 def reset(lab: Lab, progress: Progress) -> None:

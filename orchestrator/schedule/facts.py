@@ -9,6 +9,7 @@ retention remember is a row each.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,7 +28,7 @@ from sqlalchemy import (
 )
 
 from orchestrator.catalogue import tables as t
-from orchestrator.catalogue.facts import CLOCKS_DIFFER, RECOVERED, by_a_person
+from orchestrator.catalogue.facts import CLOCKS_DIFFER, RECOVERED, Key, held_by_people
 from orchestrator.catalogue.reading import reading
 from orchestrator.catalogue.records import RunState
 from orchestrator.catalogue.store import Catalogue
@@ -46,6 +47,7 @@ def read_schedule_facts(catalogue: Catalogue, now: datetime) -> Facts:
             known_since={(row.tenant, row.system): row.created_at for row in db.execute(select(t.systems))},
             at=dict(_at_centres(db, now)),
             drift_at=_drift(db),
+            plan_checked=_plan_checked(db),
             failures=dict(_failures(db, now)),
             done=dict(_done(db, now)),
             open=dict(_open(db)),
@@ -54,18 +56,15 @@ def read_schedule_facts(catalogue: Catalogue, now: datetime) -> Facts:
 
 def _at_centres(db: Connection, now: datetime) -> Iterator[tuple[tuple[str, str, str], AtCentre]]:
     nearest, *farther = COPY_CENTRES
-    yield from _rows(db, _known_at(nearest, None, now))
-    for centre in farther:
-        yield from _rows(db, _known_at(centre, nearest, now))
-
-
-def _rows(db: Connection, query: Select[Any]) -> Iterator[tuple[tuple[str, str, str], AtCentre]]:
-    for tenant, system, centre, *known in db.execute(query):
-        yield (tenant, system, centre), AtCentre(*known)
+    held = held_by_people(db, now)
+    for query in (_known_at(nearest, None, now), *(_known_at(centre, nearest, now) for centre in farther)):
+        for tenant, system, centre, *known in db.execute(query):
+            here = replace(AtCentre(*known), held=held.get(Key(tenant, system, centre), {}))
+            yield (tenant, system, centre), here
 
 
 def _known_at(centre: str, nearest: str | None, now: datetime) -> Select[Any]:
-    """Return the query of all that is known of each system at one centre, in the order of AtCentre's fields."""
+    """Return the query of what is known of each system at one centre, in the order of AtCentre's first fields."""
     keys = select(t.systems.c.tenant, t.systems.c.system, literal(centre).label("centre")).subquery("keys")
     newest = select(keys, _newest(keys, centre, now).label("data_time")).subquery("newest")
     nothing = literal(None, t.UtcTime())
@@ -87,7 +86,6 @@ def _known_at(centre: str, nearest: str | None, now: datetime) -> Select[Any]:
         t.expiries.c.ran_at,
         _last_drill(newest, centre).label("drilled_at"),
         _last_drill(newest, centre, t.drills.c.verdict.in_(RECOVERED)).label("recovered_at"),
-        _last_drill(newest, centre, t.drills.c.verdict.in_(RECOVERED), by_a_person()).label("person_drilled_at"),
     ).select_from(joined)
 
 
@@ -149,6 +147,12 @@ def _last_drill(keys: Subquery, centre: str, *more: ColumnElement[bool]) -> Scal
 def _drift(db: Connection) -> dict[str, datetime]:
     done = (t.runs.c.flow == "tenant-drift") & (t.runs.c.state == RunState.DONE)
     return {row[0]: row[1] for row in db.execute(_last_by_subject().where(done))}
+
+
+def _plan_checked(db: Connection) -> dict[tuple[str, str], datetime]:
+    columns = t.plan_checks.c
+    query = select(columns.plan, columns.centre, func.max(columns.checked_at)).group_by(columns.plan, columns.centre)
+    return {(plan, centre): checked_at for plan, centre, checked_at in db.execute(query)}
 
 
 def _last_by_subject() -> Select[Any]:

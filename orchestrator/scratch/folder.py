@@ -116,7 +116,13 @@ def clear(scratch: Path, place: Path) -> None:
         with contextlib.suppress(OSError):
             if Path(f"/proc/{server.pid}/cwd").resolve().is_relative_to(place.resolve()):
                 end_server(server)
-    shutil.rmtree(place, onerror=_open_and_retry)
+    remove_tree(place)
+
+
+def remove_tree(place: Path) -> None:
+    """Remove a folder with all that is in it, write-protected or not. Gone is fine."""
+    if place.exists():
+        shutil.rmtree(place, onerror=_open_and_retry)
 
 
 def remove_scratch(path: str) -> None:

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
+from orchestrator.approval import send_approval
 from orchestrator.catalogue.listing import list_attempts, list_cleanups, list_runs
 from orchestrator.catalogue.records import RunRow, RunState
 from orchestrator.catalogue.store import Catalogue
@@ -130,22 +131,19 @@ class Api:
         return {"run": self._control.ledger.submit(order)}
 
     def _approve(self, run_id: str, request: Request, sent: Mapping[str, Any]) -> Any:
-        """Tell a run that waits who approved. What it is sent: {"by": NAME@HOST, "message": …}."""
-        _only(sent, "topic", "message")
+        """Tell a run that waits who approved. What it is sent: {"by": NAME@HOST, "message": …}, and that a second
+        factor was good where the site wants one."""
+        _only(sent, "topic", "message", "code")
         run, who = self._run(run_id), caller(request)
         topic, message = read_text(sent.get("topic", ""), "topic"), read_text(sent.get("message", ""), "message")
         if run.state is not RunState.WAITING:
             raise Refused(f"run {run_id} waits for nothing: it is {run.state}", hint=f"tricenter run show {run_id}")
-        if topic != run.waiting_for:
-            raise Refused(
-                f"run {run_id} waits for {run.waiting_for!r} and not for {topic!r}",
-                hint=f"tricenter run show {run_id}",
-            )
         if same_person(who, run.requested_by):
             raise SamePerson(
                 f"{who} asked for run {run_id} and cannot approve it as well", hint="another person must approve it"
             )
-        self._control.ledger.send(run_id, topic, {"by": who, "message": message}, who)
+        code = read_text(sent.get("code", ""), "code")
+        send_approval(self._control.ledger, self._control.approval, run, topic, by=who, message=message, code=code)
         return {"run": self._run(run_id)}
 
     # --- how

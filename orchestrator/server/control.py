@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestrator.catalogue.store import Catalogue
-from policies.site import Site
+from policies.site import ApprovalRule, Site
 
 if TYPE_CHECKING:
     from orchestrator.catalogue.ledger import Ledger
@@ -31,6 +31,8 @@ class Control:
     program: Any
     #: Who may ask: the bearer token of every request.
     token: str
+    #: What an approval needs besides a second person.
+    approval: ApprovalRule | None = None
 
 
 @dataclass(frozen=True, slots=True)

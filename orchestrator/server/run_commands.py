@@ -21,6 +21,8 @@ from orchestrator.server.run_watch import watch as follow
 if TYPE_CHECKING:
     from orchestrator.app import App
 
+CODE_VARIABLE = "TRICENTER_APPROVAL_CODE"
+
 _output = click.option("--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
 _yes = click.option("--yes", is_flag=True, help="不询问 do not ask")
 _why = click.option("--reason", default="", help="原因 why; it is recorded with the run")
@@ -144,11 +146,16 @@ def abort(app: App, name: str, yes: bool, output: str) -> None:
 @click.argument("name", metavar="RUN")
 @click.option("--topic", help="等待的事项 what it waits for, when that is to be named")
 @click.option("--message", default="", help="附言 words that are kept with the approval")
+@click.option("--code", "ask_code", is_flag=True, help="输入动态口令 ask for the code of a second factor")
 @_yes
 @_output
 @click.pass_obj
-def approve(app: App, name: str, topic: str | None, message: str, yes: bool, output: str) -> None:
-    """批准 let a run go on that waits for it. Whoever asked for the run cannot."""
+def approve(app: App, name: str, topic: str | None, message: str, ask_code: bool, yes: bool, output: str) -> None:
+    """批准 let a run go on that waits for it. Whoever asked for the run cannot.
+
+    What is approved is what it asks for now: when that changes, the approval counts for nothing. Where the site wants a
+    second factor, --code asks for it, or takes it from TRICENTER_APPROVAL_CODE.
+    """
     client = _client(app)
     answered = client.get(f"runs/{quoted(name)}")
     waiting = answered["run"]
@@ -164,6 +171,8 @@ def approve(app: App, name: str, topic: str | None, message: str, yes: bool, out
         show_plan(app.console, answered["attempts"])
         _confirm(f"批准 {waiting['waiting_for']}? approve it?", "look at the run, then add --yes")
     sent = {"topic": topic or waiting["waiting_for"], "message": message}
+    if ask_code:
+        sent["code"] = os.environ.get(CODE_VARIABLE) or click.prompt("动态口令 code", hide_input=True, err=True)
     told = client.post(f"runs/{quoted(name)}/approve", sent)["run"]
     if output == "json":
         _print_json(told)

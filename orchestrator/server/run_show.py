@@ -27,8 +27,8 @@ STATES = {
 OUTCOMES = {"passed": ("green", "✓"), "failed": ("red", "✗"), "interrupted": ("yellow", "↯"), "started": ("blue", "▶")}
 NOTHING = "—"
 
-#: The step whose detail is the lines of a plan.
-PLAN = "plan"
+#: The step whose detail is the lines of a plan, and the one whose detail is what somebody is asked to approve.
+PLAN, ASK = "plan", "ask"
 
 
 def show_runs(console: Console, runs: Iterable[Row], now: str) -> None:
@@ -78,6 +78,10 @@ def show_plan(console: Console, attempts: Iterable[Row]) -> None:
             console.print(f"[bold]计划 plan[/]: {len(each['detail'])}")
             for line in each["detail"]:
                 console.print(f"  {escape(str(line))}", soft_wrap=True)
+        if each["step"] == ASK and isinstance(each["detail"], Mapping):
+            console.print("[bold]请批准 what is to be approved[/]")
+            for name, value in each["detail"].items():
+                console.print(f"  {escape(name)}: {escape(str(value))}", soft_wrap=True)
 
 
 def state(run: Row) -> str:

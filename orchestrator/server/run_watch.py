@@ -107,7 +107,9 @@ class _Seen:
             yield Event("taken-over", run, now)
         self._generation = run["generation"]
         if not run["ended_at"]:
-            yield from self._changes(run, now)
+            open_steps = {each["step"] for each in answered["attempts"] if each["ended_at"] is None}
+            # A step that the run itself waits on is its parts at work: for anybody's answer the step is `wait:TOPIC`.
+            yield from self._changes({**run, "for_parts": run["waiting_for"] in open_steps}, now)
 
     def _attempt(self, attempt: Mapping[str, Any], now: str) -> Iterator[Event]:
         number = attempt["id"]
@@ -140,6 +142,9 @@ def _tell(console: Console, event: Event) -> None:
             console.print(f"[dim]…            {escape(progress(value))}[/]")
         case "state":
             waited = f"  {escape(value['waiting_for'])}" if value["waiting_for"] else ""
+            if value["for_parts"]:
+                console.print(f"{state(value)}{waited}  [dim]分任务在进行 its parts are at work[/]")
+                return
             by = f"  [dim]{escape(value['worker'])}[/]" if value["state"] == "running" and value["worker"] else ""
             console.print(f"{state(value)}{waited}{by}")
             if waited:

@@ -84,7 +84,7 @@ def serve(app: App, listen: tuple[str, int], jobs: int, no_schedule: bool, metri
             from orchestrator.engine.lockfile import hold
 
             stack.enter_context(hold(app.state))
-        control = Control(app.ledger, app.flows, app, own_token(app.secrets_folder))
+        control = Control(app.ledger, app.flows, app, own_token(app.secrets_folder), app.site.approval)
         worker = _worker(app, "server", jobs, no_schedule)
         app.console.print(f"令牌 token {token_file(app.secrets_folder)}", soft_wrap=True)
         _stay(app, worker, bound, Served(app.site, app.catalogue, control, worker))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import IPv4Network
 from math import ceil
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from orchestrator.errors import InvalidInput
 from orchestrator.tenants import items
 from orchestrator.tenants.baseline import DESCRIPTION, GROUP, baseline_rules, own_rules
 from orchestrator.tenants.items import Item
+from policies.addresses import networks_at
 from policies.site import Site
 from policies.tenant import Quota, Tenant
 from policies.tiers import CentreName
@@ -58,8 +60,9 @@ def desired(site: Site, tenant: Tenant, centre: CentreName) -> Desired | None:
     if cloud:
         wanted += _identity(tenant)
         wanted += _quotas(tenant.quota)
-        wanted += _networks(tenant, cloud.external_network)
-        wanted += _security(tenant)
+        cidrs = networks_at(site.plans.values(), tenant, centre)
+        wanted += _networks(tenant, cidrs, cloud.external_network)
+        wanted += _security(tenant, cidrs.values())
         wanted += _credential(tenant)
     wanted += _bucket(site, tenant, centre)
     return Desired(Target(tenant.tenant, centre), tuple(wanted)) if wanted else None
@@ -136,20 +139,20 @@ def _quotas(quota: Quota) -> Iterator[Item]:
             yield items.Quota(service, limits)
 
 
-def _networks(tenant: Tenant, external_network: str | None) -> Iterator[Item]:
+def _networks(tenant: Tenant, cidrs: Mapping[str, IPv4Network], external_network: str | None) -> Iterator[Item]:
     """One router per zone: networks of different zones of the government extranet must not meet on a router."""
     for zone in sorted({each.zone for each in tenant.networks.values()}):
         yield items.Router(zone, f"zone {zone}", external_network)
     for name, network in sorted(tenant.networks.items()):
         about = f"zone {network.zone}"
         yield items.Network(name, about)
-        yield items.Subnet(name, name, str(network.cidr), tuple(str(each) for each in network.dns), about)
+        yield items.Subnet(name, name, str(cidrs[name]), tuple(str(each) for each in network.dns), about)
         yield interface_item(name, network.zone)
 
 
-def _security(tenant: Tenant) -> Iterator[Item]:
+def _security(tenant: Tenant, cidrs: Iterable[IPv4Network]) -> Iterator[Item]:
     yield items.SecurityGroup(GROUP, DESCRIPTION)
-    for rule in sorted(baseline_rules(each.cidr for each in tenant.networks.values()), key=str):
+    for rule in sorted(baseline_rules(cidrs), key=str):
         yield rule_item(GROUP, rule)
     for name, group in sorted(tenant.security_groups.items()):
         rules = own_rules(group.rules)

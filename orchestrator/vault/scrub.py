@@ -28,12 +28,16 @@ HASH = re.compile("[0-9a-f]{64}")
 
 #: Called with bytes read so far, by the thread that called `scrub`.
 OnRead = Callable[[int], None]
-State = Literal["good", "corrupt", "missing"]
+State = Literal["good", "corrupt", "missing", "removed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Scrubbed:
-    """What a scrub read, and the keys of what was not as its name says, or was gone before it could be read."""
+    """What a scrub read, and the keys of what was not as its name says, or is listed and cannot be read.
+
+    What was removed while the scrub went on is neither: a retention may be at work, and one that was killed has sent
+    requests that the vault still carries out. Whether something refers to it is for the check of the structure.
+    """
 
     began_at: datetime
     objects: int
@@ -73,7 +77,7 @@ def scrub(
     for entry, state in parallel(listed, lambda each: _state(bucket, each), threads):
         objects, size = objects + 1, size + entry.size_bytes
         oldest = min(oldest or entry.modified_at, entry.modified_at)
-        if state != "good":
+        if state in wrong:
             wrong[state].append(entry.key)
         if on_read:
             on_read(size)
@@ -85,7 +89,8 @@ def examine(bucket: Bucket, key: str) -> State:
     entry = bucket.head(key)
     if entry is None:
         return "missing"
-    return _state(bucket, entry) if HASH.fullmatch(key.rpartition("/")[2]) else "good"
+    state = _state(bucket, entry) if HASH.fullmatch(key.rpartition("/")[2]) else "good"
+    return "missing" if state == "removed" else state
 
 
 def _named(bucket: Bucket, prefix: str, starts: Iterable[str]) -> Iterable[Entry]:
@@ -101,7 +106,7 @@ def _state(bucket: Bucket, entry: Entry) -> State:
     except CorruptObject:
         return "corrupt"
     except NoSuchObject:
-        return "missing"
+        return "missing" if any(each.key == entry.key for each in bucket.list(entry.key)) else "removed"
     return "good"
 
 

@@ -38,6 +38,10 @@ class NoSuchObject(CheckFailed):
     """The vault answered: there is no object of this name."""
 
 
+class NoSuchBucket(InvalidInput):
+    """The vault answered: there is no bucket of this name."""
+
+
 class AlreadyThere(Refused):
     """A write that was to happen only if the name was free found it taken."""
 
@@ -53,7 +57,7 @@ def explain(centre: str, bucket: str, status: int, code: str, message: str, *, k
     where = f"{centre}:{bucket}" + (f"/{key}" if key else "")
     said = " ".join(filter(None, (str(status), code, message)))
     if code == "NoSuchBucket":
-        return InvalidInput(f"the bucket {where} does not exist", hint="tricenter tenant apply TENANT creates it")
+        return NoSuchBucket(f"the bucket {where} does not exist", hint="tricenter tenant apply TENANT creates it")
     if status == 404:
         return NoSuchObject(f"there is no object {where}")
     if code == "RequestTimeTooSkewed":
@@ -107,7 +111,16 @@ class Wire:
     """Signed requests to one bucket. Safe for many threads."""
 
     def __init__(
-        self, centre: str, endpoint: str, region: str, bucket: str, credential: Credential, connections: int
+        self,
+        centre: str,
+        endpoint: str,
+        region: str,
+        bucket: str,
+        credential: Credential,
+        connections: int,
+        *,
+        connect_seconds: float = CONNECT_SECONDS,
+        read_seconds: float = READ_SECONDS,
     ) -> None:
         self.centre, self.endpoint, self.bucket = centre, endpoint, bucket
         self._region, self._credential = region, credential
@@ -116,7 +129,7 @@ class Wire:
             endpoint,
             maxsize=connections,
             block=False,
-            timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
+            timeout=urllib3.Timeout(connect=connect_seconds, read=read_seconds),
             retries=False,
         )
 

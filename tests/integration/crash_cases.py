@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from sqlalchemy import func, select, update
 
 from orchestrator.catalogue import tables as t
 from orchestrator.catalogue.records import RunRow
+from tests.integration.crash_driver import MOMENTS
 from tests.integration.crash_site import CrashSite, apply_of
 
 
@@ -21,7 +21,8 @@ from tests.integration.crash_site import CrashSite, apply_of
 class Case:
     """A flow, its arguments for the run that is left alone (0) and the one that is killed (1), and what comes of it.
 
-    `check` gets the site, the two runs, and which of the two it is asked about.
+    `check` gets the site, the two runs, and which of the two it is asked about. `moments` are those at which each step
+    is killed: just before a step is just after the last one, so where steps are those of other cases it has two.
     """
 
     flow: str
@@ -32,6 +33,7 @@ class Case:
     name: str = ""
     vaults: tuple[str, ...] = ("same-city", "provincial")
     systems: tuple[str, str] = ("one", "two")
+    moments: tuple[str, ...] = MOMENTS
 
     def __str__(self) -> str:
         return self.name or self.flow
@@ -141,22 +143,6 @@ def check_retention(site: CrashSite, row: RunRow, which: int) -> None:
     assert len(repository.snapshots()) == 2 * len(left)  # the files and the document of each
 
 
-def drill_of(site: CrashSite, which: int) -> dict[str, str]:
-    return {"plan": f"{site.tenants[0]}-{('one', 'two')[which]}", "centre": "provincial"}
-
-
-def check_drill(site: CrashSite, row: RunRow, which: int) -> None:
-    (drill,) = [each for each in site.app.catalogue.drills() if each.id == row.id]
-    assert drill.verdict == "met"
-    assert drill.restored_bytes > 1 << 30
-    assert drill.report is not None
-    report = Path(drill.report)
-    evidence = json.loads(report.with_suffix(".json").read_text(encoding="utf-8"))
-    assert report.stat().st_size > 0
-    assert [each["passed"] for each in evidence["probes"]] == [True] * len(evidence["probes"])
-    assert len(evidence["probes"]) >= 3
-
-
 REPLICATION = of_system("one", "two", source="same-city", target="provincial")
 
 CASES = [
@@ -169,5 +155,4 @@ CASES = [
          name="verify data", vaults=("same-city",), systems=("three", "four")),
     Case("retention", of_system("three", "four", centre="same-city", force="yes"), check_retention, make_old_points,
          systems=("three", "four")),
-    Case("drill", drill_of, check_drill, make_copies),
 ]  # fmt: skip

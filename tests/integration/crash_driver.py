@@ -12,6 +12,8 @@ A point is a step's name and a moment. A step that is done again comes by its po
 
 The engine's own steps have names in brackets: it claims a run, takes it over with steps in its journal, takes away
 what the run made, and writes down the run's end.
+
+A run's parts have points of their own when they are of a flow that is killed nowhere else.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -37,13 +39,15 @@ import drills
 import orchestrator
 import policies
 from orchestrator.app import App
-from orchestrator.catalogue.ledger import Ledger
+from orchestrator.catalogue.ledger import Claim, Ledger
+from orchestrator.catalogue.records import RunRow
 from orchestrator.engine import execution
 from orchestrator.engine.durable import DurableEngine, DurableJournal
 from orchestrator.engine.execution import Execution
 from orchestrator.engine.worker import Worker
 from orchestrator.tenants import flows as tenant_flows
 
+MOMENTS = ("before", "inside", "done", "after")
 CLAIM, TAKE_OVER, CLEAN_UP, END = "(claim)", "(take-over)", "(clean-up)", "(end)"
 
 SHORTEST_SECONDS = 0.003
@@ -52,19 +56,28 @@ POLL_SECONDS = 0.05
 #: No engine may need longer than this to come to its next point, or to the run's end.
 STUCK_SECONDS = 90
 MOST_KILLS = 500
+#: A run and one of its parts at a time.
+JOBS = 2
+
+#: The flows of parts that are killed. Others have cases of their own, and are left alone when they are parts.
+KILLED_PARTS = ("recover",)
 
 #: No part of an engine.
 NOT_LOADED = ("orchestrator.catalogue.migrations", "orchestrator.lab", "orchestrator.__main__")
 
-#: What differs between two runs of one shape: names of points and tenants, addresses, prefixes of hashes.
-_OWN = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}|\bt-[0-9a-f]{8}\b|\b10\.\d+\.\d+\.\d+|(?<=^read:)[0-9a-f]+$")
+#: What differs between two runs of one shape: names of points, of systems and of what points to them, addresses,
+#: hashes and what begins them.
+_OWN = re.compile(
+    r"\d{8}T\d{6}Z-[0-9a-f]{8}|\bt-[0-9a-f]{8}\b(/[a-z]+)?|[a-z]+\.test-[0-9a-f]+\.internal|\b10\.\d+\.\d+\.\d+"
+    r"|(?<=^read:)[0-9a-f]+$|(?<=^wait:approve:)[0-9a-f]+$"
+)
 
 
 @dataclass(frozen=True)
 class Task:
     """What a driver is to do: work until these runs have ended; with `kill`, die at every point on the way.
 
-    `seconds` are the undisturbed times of steps by their shape.
+    `seconds` are the undisturbed times of steps by their shape, `moments` those of each point.
     """
 
     site: str
@@ -73,15 +86,17 @@ class Task:
     log: str
     kill: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
+    moments: Sequence[str] = MOMENTS
 
 
 @dataclass(frozen=True)
 class Kill:
-    """One kill: at which point, and whether the act was at work or had just returned."""
+    """One kill: at which point, and whether the act was at work or had just returned. `part` is the flow of a part."""
 
     step: str
     moment: str
     at_work: bool
+    part: str = ""
 
 
 def shape(step: str) -> str:
@@ -93,95 +108,128 @@ class Killer:
     """Ends this process at the first point that has not fired yet."""
 
     def __init__(self, task: Task, fired: list[Kill]) -> None:
-        self._task, self._fired = task, {(each.step, each.moment) for each in fired}
-        self._journaled = any(each.moment == "after" for each in fired)
-        self._looks = threading.local()
+        self._task, self._fired = task, {(each.part, each.step, each.moment) for each in fired}
+        self._journaled = {each.part for each in fired if each.moment == "after"}
+        self._runs: dict[str, RunRow] = {}
+        self._here = threading.local()
         self._dying = threading.Lock()
 
-    def at(self, step: str, moment: str, *, at_work: bool = False) -> None:
-        if self._task.kill and (step, moment) not in self._fired:
+    def at(self, step: str, moment: str, part: str | None, *, at_work: bool = False) -> None:
+        """Die here, unless this was done before, or it is a point of a part that is left alone (None)."""
+        if self._is_due(step, moment, part):
             self._dying.acquire()  # never let go: of two threads that come to a point, one kills and is heard of
             with Path(self._task.log).open("a", encoding="utf-8") as log:
-                log.write(json.dumps(asdict(Kill(step, moment, at_work))) + "\n")
+                log.write(json.dumps(asdict(Kill(step, moment, at_work, part))) + "\n")
             os.kill(os.getpid(), signal.SIGKILL)
             time.sleep(60)  # the signal is on its way
 
+    def _is_due(self, step: str, moment: str, part: str | None) -> bool:
+        wanted = self._task.kill and moment in self._task.moments and part is not None
+        return wanted and (part, step, moment) not in self._fired
+
     @contextmanager
-    def inside(self, step: str) -> Iterator[None]:
-        self.at(step, "before")
-        if not self._task.kill or (step, "inside") in self._fired:
+    def inside(self, step: str, part: str | None) -> Iterator[None]:
+        self.at(step, "before", part)
+        if not self._is_due(step, "inside", part):
             yield
             return
         seconds = self._task.seconds.get(shape(step), 2 * UNKNOWN_SECONDS)
-        timer = threading.Timer(max(seconds / 2, SHORTEST_SECONDS), self.at, (step, "inside"), {"at_work": True})
+        timer = threading.Timer(max(seconds / 2, SHORTEST_SECONDS), self.at, (step, "inside", part), {"at_work": True})
         timer.start()
         try:
             yield
         finally:
             timer.cancel()
-        self.at(step, "inside")
+        self.at(step, "inside", part)
 
     def hook(self) -> None:
         """Put the points around what the engine does with a step, a run and its end."""
         self._hook_steps()
+        self._hook_looks()
         self._hook_engine()
 
     def _hook_steps(self) -> None:
-        attempt, once, look = Execution._try, DurableJournal.once, tenant_flows._look
+        step, attempt, once = Execution.step, Execution._try, DurableJournal.once
+
+        def stepping(self_: Execution, name: str, act: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+            self._here.part = part_of(self_.claim.run)
+            return step(self_, name, act, *args, **kwargs)
 
         def trying(self_: Execution, name: str, act: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+            part = part_of(self_.claim.run)
+
             def acting(*a: Any, **k: Any) -> Any:
-                self._looks.within = True
-                with self.inside(name):
+                self._here.within = True
+                with self.inside(name, part):
                     return act(*a, **k)
 
             try:
                 ended = attempt(self_, name, acting, args, kwargs)
             finally:
-                self._looks.within = False
-            self.at(name, "done")
+                self._here.within = False
+            self.at(name, "done", part)
             return ended
 
         def journaling(self_: DurableJournal, name: str, do: Callable[[], Any]) -> Any:
             ended = once(self_, name, do)
-            self.at(name, "after")
+            self.at(name, "after", self._here.part)
             return ended
 
-        def looking(program: Any, wanted: Any) -> Any:
-            if getattr(self._looks, "within", False):  # the look of a step is that step's
-                return look(program, wanted)
-            self._looks.count = getattr(self._looks, "count", 0) + 1
-            name = f"(look {self._looks.count})"
-            with self.inside(name):
-                found = look(program, wanted)
-            self.at(name, "done")
-            return found
-
+        Execution.step = stepping  # type: ignore[method-assign, assignment]
         Execution._try = trying  # type: ignore[method-assign, assignment]
         DurableJournal.once = journaling  # type: ignore[method-assign, assignment]
+
+    def _hook_looks(self) -> None:
+        look = tenant_flows._look
+
+        def looking(program: Any, wanted: Any) -> Any:
+            if getattr(self._here, "within", False):  # the look of a step is that step's
+                return look(program, wanted)
+            self._here.count = getattr(self._here, "count", 0) + 1
+            name = f"(look {self._here.count})"
+            with self.inside(name, ""):
+                found = look(program, wanted)
+            self.at(name, "done", "")
+            return found
+
         tenant_flows._look = looking
 
     def _hook_engine(self) -> None:
-        start, clean_up, end = DurableEngine.start, execution.clean_up, Ledger.end
+        claim, start, clean_up, end = Ledger.claim, DurableEngine.start, execution.clean_up, Ledger.end
 
-        def starting(self_: DurableEngine, *args: Any, **kwargs: Any) -> None:
-            name = TAKE_OVER if self._journaled else CLAIM
-            self.at(name, "before")
-            start(self_, *args, **kwargs)
-            self.at(name, "done")
+        def claiming(self_: Ledger, *args: Any, **kwargs: Any) -> Claim | None:
+            if claimed := claim(self_, *args, **kwargs):
+                self._runs[claimed.run.id] = claimed.run
+            return claimed
 
-        def cleaning(*args: Any, **kwargs: Any) -> None:
-            with self.inside(CLEAN_UP):
-                clean_up(*args, **kwargs)
-            self.at(CLEAN_UP, "done")
+        def starting(self_: DurableEngine, run_id: str, *args: Any, **kwargs: Any) -> None:
+            part = part_of(self._runs[run_id])
+            name = TAKE_OVER if part in self._journaled else CLAIM
+            self.at(name, "before", part)
+            start(self_, run_id, *args, **kwargs)
+            self.at(name, "done", part)
 
-        def ending(self_: Ledger, *args: Any, **kwargs: Any) -> None:
-            end(self_, *args, **kwargs)
-            self.at(END, "done")
+        def cleaning(ledger: Ledger, actions: Any, run_id: str, **kwargs: Any) -> None:
+            part = part_of(self._runs[run_id])
+            with self.inside(CLEAN_UP, part):
+                clean_up(ledger, actions, run_id, **kwargs)
+            self.at(CLEAN_UP, "done", part)
 
+        def ending(self_: Ledger, ended: Claim, *args: Any, **kwargs: Any) -> None:
+            end(self_, ended, *args, **kwargs)
+            self.at(END, "done", part_of(ended.run))
+
+        Ledger.claim = claiming  # type: ignore[method-assign, assignment]
         DurableEngine.start = starting  # type: ignore[method-assign, assignment]
         execution.clean_up = cleaning
         Ledger.end = ending  # type: ignore[method-assign, assignment]
+
+
+def part_of(run: RunRow) -> str | None:
+    """Return "" for a run that is nobody's part, else the flow of the part, None for one that is left alone."""
+    if run.parent is None:
+        return ""
+    return run.flow if run.flow in KILLED_PARTS else None
 
 
 def be_engine(task: Task, fired: list[Kill]) -> None:
@@ -189,7 +237,7 @@ def be_engine(task: Task, fired: list[Kill]) -> None:
     signal.alarm(STUCK_SECONDS if task.kill else 6 * STUCK_SECONDS)
     Killer(task, fired).hook()
     app = App(Path(task.site), Path(task.overlay))
-    worker = Worker(app, kind="server", jobs=1, schedule=False)
+    worker = Worker(app, kind="server", jobs=JOBS, schedule=False)
     worker.start()
     while not all(_is_over(app, run_id, forgotten=task.kill) for run_id in task.runs):
         time.sleep(POLL_SECONDS)
@@ -200,7 +248,10 @@ def _is_over(app: App, run_id: str, *, forgotten: bool) -> bool:
     row = app.catalogue.run(run_id)
     if row.not_before:
         raise SystemExit(f"run {run_id} is held back: {row.error}")
-    return row.state.ended and not (forgotten and journal_rows(app.state / "catalogue.sqlite", run_id))
+    if not row.state.ended:
+        return False
+    runs = [run_id, *(each.id for each in app.catalogue.parts(run_id))]
+    return not (forgotten and any(journal_rows(app.state / "catalogue.sqlite", each) for each in runs))
 
 
 def journal_rows(database: Path, run_id: str) -> int:

@@ -112,10 +112,10 @@ class Story:
         self.seconds = time.monotonic() - began
 
     def kill(self) -> None:
-        self.killed = self._harm(self.workers[0], signal.SIGKILL)
+        self.killed = self._harm(signal.SIGKILL)
 
     def freeze(self) -> None:
-        self.frozen = self._harm(self.workers[1], signal.SIGSTOP)
+        self.frozen = self._harm(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let the frozen worker go on: it has been taken for dead meanwhile, and must end itself."""
@@ -125,16 +125,21 @@ class Story:
         os.kill(self.frozen.worker.pid, signal.SIGCONT)
         assert self.frozen.worker.wait(10) == Unreachable.exit_code, self.frozen.worker.said
 
-    def _harm(self, worker: WorkerProcess, number: signal.Signals) -> Harm:
-        """Send a worker a signal while it has something in its hands."""
-        held: list[RunRow] = []
+    @property
+    def unharmed(self) -> list[WorkerProcess]:
+        harmed = [each.worker for each in (self.killed, self.frozen) if each]
+        return [each for each in self.workers if each not in harmed]
 
-        def has_two() -> bool:
-            held[:] = self._held(worker)
-            return len(held) > 1
+    def _harm(self, number: signal.Signals) -> Harm:
+        """Send a signal to the first worker that has two runs in its hands: which one that is nobody can say."""
+        found: list[tuple[WorkerProcess, list[RunRow]]] = []
 
-        self._go_on_until(has_two)
-        at = self.ledger.clock()
+        def one_has_two() -> bool:
+            found[:] = [(each, held) for each in self.unharmed if len(held := self._held(each)) > 1]
+            return bool(found)
+
+        self._go_on_until(one_has_two)
+        (worker, held), at = found[0], self.ledger.clock()
         os.kill(worker.pid, number)
         now = [self.ledger.catalogue.run(each.id) for each in held]
         left = [one for one, other in zip(held, now, strict=True) if not other.state.ended]
@@ -182,9 +187,9 @@ def test_two_hundred_backups_survive_what_happens_to_their_workers(
     most = evidence.highest(evidence.claims)
     assert (most["vault:same-city"], most["vault:provincial"], most["centre:production"]) == (2, 3, 4), "never tight"
     the_zombie_did_no_harm(story)
-    for each in story.workers[2:]:
+    for each in story.unharmed:
         os.kill(each.pid, signal.SIGTERM)
-    assert [each.wait(30) for each in story.workers[2:]] == [0, 0], [each.said for each in story.workers]
+    assert [each.wait(30) for each in story.unharmed] == [0, 0], [each.said for each in story.workers]
     assert left_behind(story) == {}, journals(story)
 
 

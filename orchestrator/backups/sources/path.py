@@ -43,7 +43,9 @@ Manifest = dict[str, FileState]
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class Seen:
+    """A file at one look: one that differs from an earlier look was changed meanwhile."""
+
     path: Path
     size: int
     mtime_ns: int
@@ -90,7 +92,7 @@ def _back_up(
     data_time = datetime.now(UTC)
     stored = repository.backup_folder(folder, host=host, tags=tags, exclude=exclude, on_progress=report)
     check_path_is_there(folder)
-    manifest = _settle(folder, seen, _walk(folder, exclude))
+    manifest = _settle(folder, seen, walk_tree(folder, exclude))
     settled = sum(state.settled for state in manifest.values())
     if stored.files < settled:
         raise CheckFailed(f"{name}: {settled} files stood in {folder}, and restic read {stored.files}")
@@ -130,13 +132,14 @@ def compare_manifests(want: Manifest, got: Manifest) -> list[str]:
     return lines
 
 
-def _hash_all(folder: Path, exclude: Sequence[str]) -> dict[_Seen, str | None]:
-    found = list(_walk(folder, exclude))
+def _hash_all(folder: Path, exclude: Sequence[str]) -> dict[Seen, str | None]:
+    found = list(walk_tree(folder, exclude))
     with ThreadPoolExecutor(HASHING_THREADS) as pool:
         return dict(zip(found, pool.map(_hash, found, chunksize=64), strict=True))
 
 
-def _walk(folder: Path, exclude: Sequence[str]) -> list[_Seen]:
+def walk_tree(folder: Path, exclude: Sequence[str]) -> list[Seen]:
+    """Return every regular file under `folder` as it is now, without reading it."""
     found = []
     for parent, folders, files in os.walk(folder, onerror=_refuse):
         folders[:] = [each for each in folders if not _is_excluded(each, exclude)]
@@ -149,7 +152,7 @@ def _walk(folder: Path, exclude: Sequence[str]) -> list[_Seen]:
             except FileNotFoundError:
                 continue  # gone between listing and look: a living tree
             if stat.S_ISREG(state.st_mode):
-                found.append(_Seen(path, state.st_size, state.st_mtime_ns, state.st_ctime_ns))
+                found.append(Seen(path, state.st_size, state.st_mtime_ns, state.st_ctime_ns))
     return found
 
 
@@ -162,7 +165,7 @@ def _is_excluded(name: str, exclude: Sequence[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in exclude)
 
 
-def _hash(seen: _Seen) -> str | None:
+def _hash(seen: Seen) -> str | None:
     try:
         with seen.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -170,7 +173,7 @@ def _hash(seen: _Seen) -> str | None:
         return None
 
 
-def _settle(folder: Path, before: Mapping[_Seen, str | None], after: Sequence[_Seen]) -> Manifest:
+def _settle(folder: Path, before: Mapping[Seen, str | None], after: Sequence[Seen]) -> Manifest:
     """Return the manifest of a backup that ran between two looks at the tree."""
     still = set(after)  # equal when path, size and both times are
     manifest = {_key(folder, each.path): FileState(each.size, None) for each in after}

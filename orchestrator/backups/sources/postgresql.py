@@ -7,6 +7,7 @@ what the dump was made from, row by row in effect, however busy the database was
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -48,13 +49,14 @@ TABLES = """
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """How to reach a database."""
+    """How to reach a database. libpq's programs act as `role`, of which `user` is a member, when it is given."""
 
     host: str
     port: int
     user: str
     database: str
     password: Secret | None
+    role: str | None = None
 
     @classmethod
     def of(cls, source: PostgresqlSource, password: Secret) -> Server:
@@ -67,6 +69,8 @@ class Server:
         """The same for libpq's programs: the password stands in no command line."""
         env = {"PGHOST": self.host, "PGPORT": str(self.port), "PGUSER": self.user, "PGDATABASE": self.database}
         env |= {"PGCONNECT_TIMEOUT": str(CONNECT_SECONDS), "PGCLIENTENCODING": "UTF8"}
+        if self.role:
+            env["PGOPTIONS"] = "-c role=" + re.sub(r"([\\\s])", r"\\\1", self.role)
         return env | ({"PGPASSWORD": self.password.reveal()} if self.password else {})
 
 

@@ -20,11 +20,9 @@ from orchestrator.errors import CheckFailed
 from orchestrator.vault.restic import OnProgress, Progress, Repository, Stored
 from policies.tenant import VolumeSource
 
-CENTRE = "production"
-
 
 def check_volume(source: VolumeSource, cloud: Any) -> None:
-    """Raise unless the tenant's project at production has the volume."""
+    """Raise unless the tenant's project has the volume."""
     volumes.find_volume(cloud, source.volume)
 
 
@@ -32,18 +30,19 @@ def back_up_volume(
     run: Run,
     name: str,
     source: VolumeSource,
+    centre: str,
     cloud: Any,
     repository: Repository,
     host: str,
     tags: Sequence[str],
 ) -> SourceProof:
-    """Back up the bytes of a volume and return the proof of them."""
+    """Back up the bytes of a volume of the cloud at `centre` and return the proof of them."""
 
     def report(progress: Progress) -> None:
         run.progress(name, progress.done_bytes, progress.total_bytes)
 
     temporary = f"tricenter-{run.id}-{name}"
-    run.cleanup("delete-cloud-objects", centre=CENTRE, tenant=host, name=temporary)
+    run.cleanup("delete-cloud-objects", centre=centre, tenant=host, name=temporary)
     frozen = run.step(f"snapshot:{name}", _freeze, cloud, source.volume, temporary)
     copy_id = run.step(f"temporary-volume:{name}", volumes.volume_from_snapshot, cloud, frozen.snapshot_id, temporary)
     image = run.step(f"image:{name}", volumes.upload_to_image, cloud, copy_id, temporary)

@@ -155,7 +155,7 @@ def test_number_of_queries_does_not_grow_with_the_site(town: Town, sites: dict[s
     small = len(seen)
     town.site = sites["dalian"]
     town.catalogue.register_systems((ref.tenant.tenant, ref.name) for ref in town.site.systems())
-    assert len(read(town, "production").outcomes) == 9
+    assert len(read(town, "production").outcomes) == len(list(town.site.systems()))
     assert len(seen) == 2 * small <= 14
 
 
@@ -166,5 +166,5 @@ def test_only_some_keep_their_turns_in_the_city(town: Town, sites: dict[str, Sit
     statement = read(town, "production")
     some = statement.only({(TENANT, SYSTEM)})
     assert [str(each.system) for each in some.outcomes] == [f"{TENANT}/{SYSTEM}"]
-    assert len(statement.outcomes) == 9
+    assert len(statement.outcomes) == len(list(town.site.systems()))
     assert some.at == statement.at

@@ -15,13 +15,13 @@ from drills.measure import STAGE_OF_STEP, STAGES, Measured, Objective, Verdict, 
 from drills.probes import ProbeResult
 from orchestrator.catalogue.records import Outcome
 from orchestrator.errors import Unreachable
-from policies.plan import Probe
+from policies.probe import Probe
 
 FAILED = ProbeResult("sql:db", False, "0", "7")
 lengths = st.floats(0, 5000, allow_nan=False)
 
 
-@given(st.lists(lengths, min_size=10, max_size=10), lengths)
+@given(st.lists(lengths, min_size=11, max_size=11), lengths)
 def test_the_stages_of_a_recovery_add_up_to_its_rto(seconds: list[float], gap: float) -> None:
     told = [(name, each, left) for (name, _, left), each in zip(steps(), seconds, strict=True)]
     attempts = rows(told, gap)
@@ -32,16 +32,16 @@ def test_the_stages_of_a_recovery_add_up_to_its_rto(seconds: list[float], gap: f
     assert measured.rpo_seconds == 3600
 
 
-@given(st.integers(1, 9))
+@given(st.integers(1, 10))
 def test_a_drill_that_stops_half_way_has_no_rto_and_only_the_stages_that_it_reached(stop: int) -> None:
     told = steps()[:stop]
     told[-1] = (told[-1][0], told[-1][1], Unreachable("gone"))
     measured = measure(rows(told), None)
     assert (measured.rto_seconds, measured.rpo_seconds) == (None, None)
     assert judge(measured, Objective(1e9, 1e9)) is Verdict.FAILED
-    reached = {"declare": "detect", "choose-point": "decide"}
+    reached = {"declare": "detect", "choose-point": "decide", "systems": "wait"}
     for name, stage in reached.items():
-        assert (measured.stages[stage] is not None) is any(each == name for each, _, _ in told)
+        assert (measured.stages[stage] is not None) is any(each.startswith(name) for each, _, _ in told)
     assert set(measured.stages) == set(STAGES)
 
 
@@ -55,7 +55,7 @@ def test_one_failed_probe_among_passed_ones_is_no_recovery(place: int) -> None:
 
 def test_a_step_that_was_tried_again_and_passed_counts_with_both_tries() -> None:
     told = steps()
-    told.insert(4, ("restore:files", 5.0, Unreachable("the vault did not answer")))
+    told.insert(5, ("restore:files", 5.0, Unreachable("the vault did not answer")))
     measured = measure(rows(told), BEGIN)
     assert measured.rto_seconds is not None
     assert measured.stages["restore"] == pytest.approx(5 + 0.02 + 1.1 + 2.6 + 3.2 + 5 * 0.003)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -13,14 +15,29 @@ from orchestrator.catalogue import ledger
 from orchestrator.catalogue.ledger import Claim
 from orchestrator.catalogue.records import Outcome, RunState
 from orchestrator.engine import execution, place
-from orchestrator.engine.port import Run
+from orchestrator.engine.port import Part, PartState, Run
 from orchestrator.errors import Busy, CheckFailed, TricenterError, Unreachable
+from orchestrator.process import Leash, current_leash, leashed
 from orchestrator.process import run as run_child
 from tests.unit.engine.harness import Engine
 
 
 def steps(engine: Engine, run_id: str) -> list[tuple[str, int, str]]:
     return [(each.step, each.generation, str(each.outcome)) for each in engine.ledger.catalogue.attempts(run_id)]
+
+
+def _refuse() -> None:
+    raise Busy("the saw is in use", hint="wait")
+
+
+@contextmanager
+def stop_after_a_moment() -> Iterator[None]:
+    """Stop what the block does after half a second, as a deadline does."""
+    leash = Leash(current_leash())
+    timer = threading.Timer(0.5, leash.pull, (CheckFailed("its time is up"),))
+    timer.start()
+    with leashed(leash):
+        yield
 
 
 class Contract:
@@ -219,6 +236,90 @@ class Contract:
         assert engine.ledger.catalogue.run(made.id).result == "yes"
 
     # --- the engine's own troubles
+
+    def test_parts_begin_when_their_time_comes_and_tell_how_they_ended(self, engine: Engine) -> None:
+        town = engine.town
+
+        def due(states: Mapping[str, PartState]) -> Iterator[Part]:
+            yield Part("a", "piece", {"who": "a"})
+            yield Part("b", "piece", {"who": "b"})
+            if "a" in states and states["a"].ended:
+                yield Part("c", "broken", {"who": "c"})
+
+        town.flow(lambda run: {name: each.state for name, each in run.parts("pieces", due).items()})
+        town.flow(lambda run: run.step("cut", lambda: town.note(f"cut {run.id}", 7)), "piece")
+        town.flow(lambda run: run.step("break", _refuse), "broken")
+        row = engine.run()
+        assert (row.state, row.result) == (RunState.DONE, {"a": "done", "b": "done", "c": "failed"})
+        parts = engine.ledger.catalogue.parts(row.id)
+        assert [(each.part, each.result, each.error_type) for each in parts] == [
+            ("a", 7, None), ("b", 7, None), ("c", None, "Busy"),
+        ]  # fmt: skip
+        assert parts[2].queued_at >= (parts[0].ended_at or parts[2].queued_at)
+        assert steps(engine, row.id) == [("pieces", 1, "passed")]
+        assert len(town.notes) == 2
+
+    def test_after_a_crash_of_the_whole_or_of_a_part_no_part_is_begun_twice(self, engine: Engine) -> None:
+        town = engine.town
+        states: list[str] = []
+
+        def flow(run: Run) -> int:
+            parts = run.parts("pieces", lambda _: [Part(each, "piece", {"who": each}) for each in "abc"])
+            states.extend(each.state for each in parts.values())
+            run.step("after", lambda: town.note("after"))
+            return sum(each.result for each in parts.values())
+
+        town.flow(flow)
+        town.flow(lambda run: run.step("cut", lambda: town.note("cut", 1)), "piece")
+        town.crashes += ["cut", "after"]
+        row = engine.run()
+        assert (row.state, row.result, row.generation) == (RunState.DONE, 3, 2)
+        assert (town.notes.count("cut"), town.notes.count("after")) == (4, 2)
+        assert len(engine.ledger.catalogue.parts(row.id)) == 3
+        assert states == ["done"] * 6
+
+    def test_a_whole_that_is_aborted_ends_after_its_parts(self, engine: Engine) -> None:
+        town = engine.town
+        at_work = threading.Event()
+
+        def piece(run: Run) -> None:
+            run.cleanup("tidy", what="piece")
+            at_work.set()
+            run.step("sleep", lambda: run_child(["sleep", "60"], deadline_seconds=60))
+
+        def whole(run: Run) -> None:
+            run.cleanup("tidy", what="whole")
+            run.parts("pieces", lambda _: [Part("a", "piece", {"who": "a"}), Part("b", "piece", {"who": "a"})])
+
+        town.flow(whole)
+        town.flow(piece, "piece")
+        row = engine.submit()
+        threading.Thread(
+            target=lambda: at_work.wait(20) and engine.ledger.request_abort(row.id, "zhang"), daemon=True
+        ).start()
+        engine.work_until(lambda: engine.ledger.catalogue.run(row.id).state.ended)
+        assert engine.ledger.catalogue.run(row.id).state is RunState.ABORTED
+        # "b" is about the same as "a", and so was not begun beside it.
+        assert [(each.part, each.state) for each in engine.ledger.catalogue.parts(row.id)] == [("a", RunState.ABORTED)]
+        assert town.notes == ["tidy piece", "tidy whole"]
+
+    def test_a_whole_that_is_stopped_for_its_parts_still_writes_down_how_it_ended(self, engine: Engine) -> None:
+        town = engine.town
+
+        def whole(run: Run) -> str:
+            told = "in time"
+            try:
+                with stop_after_a_moment():
+                    run.parts("pieces", lambda _: [Part("a", "piece", {"who": "a"})])
+            except TricenterError as error:
+                told = str(error)
+            return run.step("record", lambda: told)
+
+        town.flow(whole)
+        town.flow(lambda run: run.step("sleep", lambda: run_child(["sleep", "60"], deadline_seconds=60)), "piece")
+        row = engine.run()
+        assert (row.state, row.result) == (RunState.DONE, "its time is up")
+        assert [each.state for each in engine.ledger.catalogue.parts(row.id)] == [RunState.ABORTED]
 
     def test_a_journal_that_does_not_fit_compensates_nothing(self, engine: Engine) -> None:
         town = engine.town

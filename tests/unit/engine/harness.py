@@ -18,6 +18,7 @@ from orchestrator.catalogue.store import Catalogue
 from orchestrator.engine.execution import Halted
 from orchestrator.engine.heart import Heart
 from orchestrator.engine.memory import MemoryEngine
+from orchestrator.engine.parts import end_parts
 from orchestrator.engine.port import FlowSpec, Run
 from orchestrator.engine.worker import Worker
 
@@ -58,6 +59,9 @@ class Town:
     @property
     def actions(self) -> dict[str, Callable[..., Any]]:
         return {"tidy": lambda what: self.note(f"tidy {what}"), "undo": lambda what: self.note(f"undo {what}")}
+
+    def actions_with(self, ledger: Ledger) -> dict[str, Callable[..., Any]]:
+        return {**self.actions, "end-parts": lambda run: end_parts(ledger, run, "the whole has ended", SECONDS)}
 
 
 class Engine(Protocol):
@@ -105,7 +109,9 @@ class InMemory(_Engine):
         super().__init__(town, ledger)
         self._heart = Heart(ledger, "w", "worker", 4, lambda reason: None)
         self._heart.start()
-        self._engine = MemoryEngine(town, ledger, town.flows, town.actions, "w", executions=self._heart.executions)
+        self._engine = MemoryEngine(
+            town, ledger, town.flows, town.actions_with(ledger), "w", executions=self._heart.executions
+        )
 
     def close(self) -> None:
         self._heart.stop()
@@ -133,7 +139,7 @@ class Durable(_Engine):
         super().__init__(town, ledger)
         site = SimpleNamespace(limits={}, keep_runs=timedelta(days=30))
         app: Any = SimpleNamespace(
-            site=site, ledger=ledger, flows=town.flows, actions=town.actions, tick=lambda now: None
+            site=site, ledger=ledger, flows=town.flows, actions=town.actions_with(ledger), tick=lambda now: None
         )
         self.worker = Worker(app, kind="worker", jobs=4, schedule=False)
         self.worker.start()

@@ -16,13 +16,15 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 from exporters import collector as module
 from exporters.collector import TricenterCollector
-from exporters.metrics import METRICS
+from exporters.metrics import METRICS, PLAN_STATES
 from orchestrator.catalogue import verifications
 from orchestrator.catalogue.facts import Key
 from orchestrator.catalogue.ledger import Ledger
+from orchestrator.catalogue.plans import PlanCheck, record_plan_check
 from orchestrator.catalogue.records import DrillRow, Order, Outcome, Point, RunState, WorkerRow
 from orchestrator.catalogue.store import Catalogue
 from policies.load import load_site
+from policies.plan_digest import plan_digest
 from policies.site import Site
 from policies.verification import Slice
 
@@ -62,29 +64,13 @@ def no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def record_history(catalogue: Catalogue) -> None:
     data = NOW - timedelta(minutes=10)
-    catalogue.add_point(Point("point-1", "run-1", TENANT, SYSTEM, "remote-dr", data, data, 9, 9, "document", ()))
+    catalogue.add_point(Point("point-1", "run-1", TENANT, SYSTEM, "remote-dr", data, data, 10**9, 9, "document", ()))
     catalogue.set_landings("same-city", TENANT, SYSTEM, {"point-1": data + timedelta(minutes=1)})
     catalogue.record_tenant(TENANT, "same-city", writes=1, pending=3)
     record_upkeep(catalogue)
-    catalogue.add_drill(
-        DrillRow(
-            id="drill-1",
-            plan="land-registry",
-            tenant=TENANT,
-            system=SYSTEM,
-            centre="same-city",
-            kind="restore",
-            point_id="point-1",
-            started_at=NOW - timedelta(hours=2),
-            ended_at=NOW - timedelta(hours=1),
-            verdict="met",
-            rpo_seconds=60.0,
-            rto_seconds=90.0,
-            stages={"restore": 60.0, "verify": 30.0},
-            restored_bytes=9,
-            report=None,
-        )
-    )
+    for number, seconds in enumerate((60.0, 90.0, 120.0)):
+        add_drill(catalogue, f"drill-{number}", NOW - timedelta(days=2 - number, hours=1), seconds)
+    record_plan_check(catalogue, PlanCheck("land-registry", "same-city", "restore", "run", NOW, 2, 1, ({"name": "x"},)))
     ledger = Ledger(catalogue)
     ledger.enlist(WorkerRow("w", "worker", "host", 1, 1, "1", 1, NOW, NOW))
     for error in (None, ZeroDivisionError("division by zero")):
@@ -97,6 +83,29 @@ def record_history(catalogue: Catalogue) -> None:
     ledger.submit(Order("backup", "a/waits", {}, ()))
 
 
+def add_drill(catalogue: Catalogue, name: str, ended_at: datetime, seconds: float, digest: str | None = None) -> None:
+    catalogue.add_drill(
+        DrillRow(
+            id=name,
+            plan="land-registry",
+            tenant=TENANT,
+            system=SYSTEM,
+            centre="same-city",
+            kind="restore",
+            point_id="point-1",
+            started_at=ended_at - timedelta(hours=1),
+            ended_at=ended_at,
+            verdict="met",
+            rpo_seconds=60.0,
+            rto_seconds=seconds,
+            stages={"restore": seconds - 30, "verify": 30.0},
+            restored_bytes=10**9,
+            report=None,
+            plan_digest=digest,
+        )
+    )
+
+
 def record_upkeep(catalogue: Catalogue) -> None:
     here, day = Key(TENANT, SYSTEM, "same-city"), timedelta(days=1)
     verifications.record_verification(catalogue, verifications.Verified(here, "structure", NOW - day, NOW - day / 2), 9)
@@ -104,6 +113,33 @@ def record_upkeep(catalogue: Catalogue) -> None:
     fault = verifications.Fault("key", verifications.Kind.CORRUPT, "its content does not match its name")
     verifications.record_faults(catalogue, here, [fault], NOW - day)
     verifications.record_expiry(catalogue, here, ran_at=NOW - 2 * day)
+
+
+def test_a_plan_has_one_state_at_each_centre(registry: CollectorRegistry, catalogue: Catalogue, site: Site) -> None:
+    record_history(catalogue)
+    digest = plan_digest(site, site.plans["land-registry"])
+    add_drill(catalogue, "now", NOW - timedelta(minutes=1), 90.0, digest)
+    series = scrape(registry)
+    here = {"plan": "land-registry", "centre": "same-city"}
+    states = {each: value(series, "tricenter_plan_state", **here, state=each) for each in PLAN_STATES}
+    assert states == {"needs-verify": 0, "verified": 1, "failed": 0}
+    far = {"plan": "land-registry", "centre": "provincial", "state": "needs-verify"}
+    assert value(series, "tricenter_plan_state", **far) == 1
+    every = site.tiers["remote-dr"].drill.every
+    due = (NOW - timedelta(minutes=1) + every).timestamp()
+    assert value(series, "tricenter_plan_due_timestamp_seconds", **here) == due
+    assert value(series, "tricenter_plan_check_failed_items", **here, kind="restore") == 2
+    assert value(series, "tricenter_plan_check_warned_items", **here, kind="restore") == 1
+    assert value(series, "tricenter_plan_check_timestamp_seconds", **here, kind="restore") == NOW.timestamp()
+
+
+def test_estimates_are_held_against_what_was_measured(registry: CollectorRegistry, catalogue: Catalogue) -> None:
+    record_history(catalogue)
+    series = scrape(registry)
+    # The drills before the last took 60 s and 90 s, and so 75 s were expected; it took 120 s.
+    assert value(series, "tricenter_rto_estimate_error_ratio", **LABELS) == pytest.approx((75 - 120) / 120)
+    assert value(series, "tricenter_rto_estimated_seconds", **LABELS) == pytest.approx(90)
+    assert value(series, "tricenter_restore_trend_ratio", **LABELS) == pytest.approx(1 / 3)
 
 
 def test_upkeep_is_shown_with_its_objective(registry: CollectorRegistry, catalogue: Catalogue) -> None:
@@ -156,7 +192,7 @@ def test_values(registry: CollectorRegistry, catalogue: Catalogue) -> None:
     assert value(series, "tricenter_point_last_data_timestamp_seconds", **LABELS) == last
     assert value(series, "tricenter_point_last_landed_timestamp_seconds", **LABELS) == last + 60
     drill = {**LABELS, "plan": "land-registry", "kind": "restore"}
-    assert value(series, "tricenter_rto_measured_seconds", **drill, stage="total") == 90
+    assert value(series, "tricenter_rto_measured_seconds", **drill, stage="total") == 120
     assert value(series, "tricenter_rto_measured_seconds", **drill, stage="verify") == 30
     assert value(series, "tricenter_drill_last_timestamp_seconds", **drill) == NOW.timestamp() - 3600
     assert value(series, "tricenter_drill_verdict", **LABELS, verdict="met") == 1

@@ -10,7 +10,8 @@ import pytest
 from policies.findings import Finding
 from policies.fit import bucket_fault
 from policies.load import check_site, load_site
-from policies.plan import FingerprintProbe, ManifestProbe, SqlProbe, effective_probes
+from policies.plan import effective_probes
+from policies.probe import FingerprintProbe, ManifestProbe, SqlProbe
 
 
 def write(folder: Path, name: str, text: str) -> Path:
@@ -48,9 +49,13 @@ def test_a_right_site_has_its_parts_and_no_findings(site_folder):
 
 
 def test_a_system_without_a_plan_has_one_with_the_proofs_of_its_sources(site_folder):
-    plan = load_site(site_folder).plans["health-his"]
-    assert plan.system == "health/his"
-    assert plan.probes == (ManifestProbe(source="files"), FingerprintProbe(source="db"))
+    site = load_site(site_folder)
+    plan, system = site.plans["health-his"], site.tenants["health"].systems["his"]
+    assert list(plan.systems) == ["health/his"]
+    assert effective_probes(plan, "health/his", system) == (
+        ManifestProbe(source="files"),
+        FingerprintProbe(source="db"),
+    )
 
 
 def test_a_plan_of_ones_own_takes_the_place_of_the_default_and_keeps_the_proofs(site_folder):
@@ -58,14 +63,14 @@ def test_a_plan_of_ones_own_takes_the_place_of_the_default_and_keeps_the_proofs(
     write(
         site_folder,
         "plans/his.yaml",
-        f"plan: his\nsystem: health/his\nprobes: [{query}, {{kind: manifest, source: files}}]",
+        f"plan: his\nsystems: {{health/his: {{probes: [{query}, {{kind: manifest, source: files}}]}}}}",
     )
     site = load_site(site_folder)
     assert list(site.plans) == ["his"]
     system = site.tenants["health"].systems["his"]
     sql = SqlProbe(kind="sql", source="db", query="SELECT 1", expect="1")
     expected = (ManifestProbe(source="files"), FingerprintProbe(source="db"), sql)
-    assert effective_probes(site.plans["his"], system) == expected
+    assert effective_probes(site.plans["his"], "health/his", system) == expected
 
 
 def test_the_longest_names_still_make_a_default_plan(site_folder):
@@ -237,7 +242,7 @@ def test_two_default_plans_of_one_name_are_told(site_folder):
     text = (site_folder / "tenants" / "health-care.yaml").read_text("utf-8")
     (site_folder / "tenants" / "health-care.yaml").write_text(text.replace("  care-his:", "  his:"), "utf-8")
     assert only(site_folder).got == "a default plan named health-care-his"
-    write(site_folder, "plans/own.yaml", "plan: own\nsystem: health-care/his\n")
+    write(site_folder, "plans/own.yaml", "plan: own\nsystems: {health-care/his: {}}\n")
     assert check_site(site_folder).findings == ()
 
 
@@ -254,3 +259,82 @@ def test_names_that_s3_takes(bucket):
 def test_a_tenant_whose_bucket_s3_refuses_is_a_fault(site_folder):
     another_tenant(site_folder, "x-s3alias")
     assert {each.path for each in check_site(site_folder).faults} == {"tenants[x-s3alias].tenant"}
+
+
+SERVED = """\
+  ris:
+    title: {zh: 放射, en: RIS}
+    tier: data-backup
+    sources:
+      root: {kind: volume, volume: ris-root}
+      db: {kind: postgresql, host: db, database: ris, user: backup, password: env:RIS}
+    servers:
+      web: {boot: root, flavor: small, network: ward, address: 10.1.0.9, security_groups: [default]}
+    standby:
+      same-city:
+        db: {kind: postgresql, host: db2, database: ris, user: backup, password: env:RIS}
+"""
+SERVED_PLAN = """\
+plan: care
+duty: [zhang, li]
+groups: [data, web]
+systems:
+  health/his: {group: data}
+  health/ris:
+    group: web
+    steps: [{do: restore}, {do: servers}, {do: start}, {do: probe}, {do: switch}]
+    probes: [{kind: tcp, server: web, port: 80}]
+networks: {health/ward: {same-city: 10.9.0.0/24}}
+names: {ris.example.cn: {system: health/ris, server: web}}
+reconcile:
+  - left: {system: health/his, source: db, query: q}
+    right: {system: health/ris, source: db, query: q}
+"""
+
+
+def served(folder: Path) -> None:
+    with (folder / "tenants" / "health.yaml").open("a", encoding="utf-8") as file:
+        file.write(SERVED)
+    write(folder, "plans/care.yaml", SERVED_PLAN)
+
+
+def test_a_plan_of_several_systems_with_servers_has_no_findings(site_folder):
+    served(site_folder)
+    assert check_site(site_folder).findings == ()
+    assert list(load_site(site_folder).plans) == ["care"]
+
+
+def test_a_volume_at_standby_needs_a_cloud_there(site_folder):
+    served(site_folder)
+    with (site_folder / "tenants" / "health.yaml").open("a", encoding="utf-8") as file:
+        file.write("        root: {kind: volume, volume: other}\n")
+    assert only(site_folder).path == "tenants[health].systems.ris.standby.same-city.root.kind"
+
+
+def test_two_networks_of_a_plan_are_apart_at_each_centre(site_folder):
+    served(site_folder)
+    change(site_folder, "tenants/health.yaml", "networks:\n", "networks:\n  lab: {zone: public, cidr: 10.1.1.0/24}\n")
+    more = "10.9.0.0/24}, health/lab: {provincial: 10.9.0.0/24}}"
+    change(site_folder, "plans/care.yaml", "10.9.0.0/24}}", more)
+    assert check_site(site_folder).findings == ()
+    change(site_folder, "plans/care.yaml", "provincial: 10.9", "same-city: 10.9")
+    assert only(site_folder).path == "plans[care].networks.health/lab.same-city"
+
+
+def test_a_port_that_no_group_opens_is_a_warning(site_folder):
+    served(site_folder)
+    groups = "security_groups:\n  web: {rules: [{protocol: tcp, ports: 443}, {direction: egress}]}\n"
+    change(site_folder, "tenants/health.yaml", "systems:\n", f"{groups}systems:\n")
+    change(site_folder, "tenants/health.yaml", "[default]", "[web]")
+    assert (only(site_folder).severity, only(site_folder).path) == (
+        "warning",
+        "plans[care].systems.health/ris.probes[0].port",
+    )
+    change(site_folder, "plans/care.yaml", "port: 80", "port: 443")
+    assert check_site(site_folder).findings == ()
+
+
+def test_a_plan_is_no_stranger_when_the_tenants_file_cannot_be_read(site_folder):
+    served(site_folder)
+    (site_folder / "tenants" / "health.yaml").write_text("tenant: 'health\n", "utf-8")
+    assert [each.path for each in check_site(site_folder).findings] == ["tenants[health]"]

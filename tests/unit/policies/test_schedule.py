@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.load import load_site
+from policies.plan import Plan, Recovery
 from policies.schedule import RETRY_MOST, Due, due, reminders, upcoming
 from policies.site import Blackout, Site, SystemRef
-from policies.work import AtCentre, Facts, Failures, copy_centres, next_turn, phase
+from policies.work import AtCentre, Facts, Failures, copy_centres, next_turn, phase, plan_centres
 
 DALIAN = load_site(Path(__file__).parents[3] / "examples" / "dalian")
 OPEN = DALIAN.model_copy(
@@ -54,14 +55,20 @@ def facts(now: datetime, *, age: timedelta, lag: timedelta = timedelta(0), **mor
             behind = lag if number else timedelta(0)
             lacking = last if behind else None
             at[ref.tenant.tenant, ref.name, centre] = AtCentre(
-                last - behind, lacking, last, last, last, last, last, last
+                last - behind, lacking, last, last, last, last, last, {"restore": last}
             )
     known = {(ref.tenant.tenant, ref.name): last - timedelta(days=400) for ref in DALIAN.systems()}
-    return Facts(known_since=known, at=at, drift_at=dict.fromkeys(DALIAN.clouds(), last), **more)
+    checked = {(name, centre): last for name, plan in DALIAN.plans.items() for centre in plan_centres(DALIAN, plan)}
+    drift = dict.fromkeys(DALIAN.clouds(), last)
+    return Facts(known_since=known, at=at, drift_at=drift, plan_checked=checked, **more)
 
 
 def of(found: list[Due], flow: str, subject: str) -> Due | None:
     return next((each for each in found if (each.flow, each.subject) == (flow, subject)), None)
+
+
+def plans_of(ref: SystemRef) -> list[str]:
+    return [name for name, each in OPEN.plans.items() if str(ref) in each.systems]
 
 
 def land() -> SystemRef:
@@ -114,7 +121,10 @@ def test_after_an_outage_everything_is_due_and_once_done_nothing_is():
     pairs = sum(len(copy_centres(ref)) for ref in OPEN.systems())
     copies = sum(len(copy_centres(ref)) - 1 for ref in OPEN.systems())
     systems = len(list(OPEN.systems()))
-    assert len(found) == systems + copies + 4 * pairs + len(OPEN.clouds())
+    checks = sum(len(plan_centres(OPEN, each)) for each in OPEN.plans.values())
+    tests = {(plans_of(ref)[0], centre) for ref in OPEN.systems() for centre in copy_centres(ref)}
+    assert len([each for each in found if each.flow == "drill"]) == len(tests)
+    assert len(found) == systems + copies + 3 * pairs + len(tests) + len(OPEN.clouds()) + checks
     assert due(OPEN, facts(NOW, age=timedelta(0)), NOW) == []
 
 
@@ -230,7 +240,7 @@ def test_a_failure_holds_back_for_a_minute_at_least_and_six_hours_at_most(first,
 
 
 def plan() -> str:
-    return next(each.plan for each in DALIAN.plans.values() if each.system == LAND)
+    return next(each.plan for each in DALIAN.plans.values() if list(each.systems) == [LAND])
 
 
 def test_an_aborted_run_is_left_for_its_interval():
@@ -248,7 +258,40 @@ def test_a_restore_test_that_failed_is_tried_again_and_one_that_recovered_is_not
     assert of(due(OPEN, known, NOW), "drill", f"{plan()}@provincial") is None
     found = of(due(OPEN, trying, NOW), "drill", f"{plan()}@provincial")
     assert found
-    assert dict(found.arguments) == {"plan": plan(), "centre": "provincial"}
+    assert {**found.arguments, "point": ""} == {"plan": plan(), "centre": "provincial", "point": ""}
+
+
+def test_a_plan_of_several_systems_is_tested_once_and_where_all_keep_copies():
+    names = {LAND: Recovery(), MAPS: Recovery()}
+    both = OPEN.model_copy(update={"plans": {"both": Plan(plan="both", systems=names)}})
+    known = facts(NOW, age=timedelta(days=200))
+    drills = [each.subject for each in due(both, known, NOW) if each.flow == "drill"]
+    assert sorted(drills) == ["both@provincial", "both@same-city"]
+    tier = both.tiers["data-backup"]
+    far = tier.model_copy(update={"copies": {"provincial": tier.copies["provincial"]}})
+    apart = both.model_copy(update={"tiers": {**both.tiers, "data-backup": far}})
+    assert [each.subject for each in due(apart, known, NOW) if each.flow == "drill"] == ["both@provincial"]
+
+
+def test_every_other_restore_test_takes_a_point_at_random():
+    known, every = facts(NOW, age=timedelta(days=200)), land().tier.schedule.restore_test_every
+    taken = []
+    for turn in range(6):
+        found = of(due(OPEN, known, NOW + turn * every), "drill", f"{plan()}@provincial")
+        assert found
+        taken.append(found.arguments.get("point"))
+        key, done = (*KEY, "provincial"), NOW + turn * every
+        known = replace(known, at={**known.at, key: replace(known.at[key], recovered_at=done, drilled_at=done)})
+    assert taken in (["random:2592000s", None] * 3, [None, "random:2592000s"] * 3)
+
+
+def test_each_plan_is_looked_at_every_day_once():
+    never = replace(facts(NOW, age=timedelta(0)), plan_checked={})
+    found = {each.subject for each in due(OPEN, never, NOW) if each.flow == "plan-check"}
+    assert found == {f"{name}@{centre}" for name, each in OPEN.plans.items() for centre in plan_centres(OPEN, each)}
+    known = facts(NOW, age=timedelta(0))
+    assert not [each for each in due(OPEN, known, NOW) if each.flow == "plan-check"]
+    assert {each.subject for each in due(OPEN, known, NOW + DAY) if each.flow == "plan-check"} == found
 
 
 # --- deadlines and order
@@ -275,6 +318,7 @@ def test_the_most_urgent_comes_first():
     assert [(each.priority, each.deadline) for each in found] == sorted((e.priority, e.deadline) for e in found)
     assert {each.flow: each.priority for each in found} == {
         "backup": 1, "replicate": 1, "verify": 2, "drill": 2, "retention": 3, "tenant-drift": 3,
+        "plan-check": 3,
     }  # fmt: skip
     tied = [each.rpo for each in found if (each.flow, each.deadline) == (found[0].flow, found[0].deadline)]
     assert tied == sorted(tied)
@@ -330,7 +374,7 @@ def shut(site: Site, **values: Any) -> Site:
 
 def test_in_a_blackout_only_backups_and_copies_go_on():
     known = facts(NOW, age=timedelta(days=100), lag=DAY)
-    assert {each.flow for each in due(shut(OPEN), known, NOW)} == {"backup", "replicate"}
+    assert {each.flow for each in due(shut(OPEN), known, NOW)} == {"backup", "replicate", "plan-check"}
     held = [each for each in upcoming(shut(OPEN), known, NOW, 24 * 5) if each.flow == "retention"]
     ends = datetime(2026, 11, 25, 16, tzinfo=UTC)
     assert held
@@ -374,7 +418,7 @@ def test_a_backup_touches_production_and_the_centre_it_goes_to():
 
 def test_drills_by_people_are_called_to_mind_and_never_run():
     known, key = facts(NOW, age=timedelta(days=1)), (*KEY, "provincial")
-    at = replace(known.at[key], person_drilled_at=NOW - timedelta(days=400))
+    at = replace(known.at[key], held={"restore": NOW - timedelta(days=400), "tabletop": NOW})
     found = reminders(OPEN, replace(known, at={**known.at, key: at}), NOW, timedelta(days=30))
     assert [(each.system, each.centre, each.plans) for each in found] == [(LAND, "provincial", (plan(),))]
     assert found[0].due_at == NOW - timedelta(days=400) + land().tier.drill.every

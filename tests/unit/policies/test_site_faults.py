@@ -60,7 +60,7 @@ def test_a_file_that_is_no_yaml_hides_no_fault_of_another(tmp_path, lost):
     for kept in (
         ("tenants/health.yaml", "tenants[health].systems.his.sources.db.port"),
         ("tenants/health.yaml", "tenants[health].networks.lab.cidr"),
-        ("plans/pacs.yaml", "plans[pacs].probes[1].source"),
+        ("plans/pacs.yaml", "plans[pacs].systems.health/his.probes[1].source"),
     ):
         assert kept in found
 
@@ -73,7 +73,7 @@ def test_a_tier_or_tenant_that_cannot_be_read_is_not_called_unknown(tmp_path, si
     assert [each.path for each in check_site(site_folder).findings] == ["tiers[archive]"]
     tenant.write_text("tenant: 'health\n", "utf-8")
     (site_folder / "plans").mkdir()
-    (site_folder / "plans" / "his.yaml").write_text("plan: his\nsystem: health/his\n", "utf-8")
+    (site_folder / "plans" / "his.yaml").write_text("plan: his\nsystems: {health/his: {}}\n", "utf-8")
     assert [each.path for each in check_site(site_folder).findings] == ["tenants[health]", "tiers[archive]"]
 
 

@@ -11,9 +11,33 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from policies.limits import Limit
-from policies.plan import FingerprintProbe, ImageProbe, ManifestProbe, Plan, SqlProbe
+from policies.plan import Elsewhere, NameSwitch, Plan, Recovery, Step
+from policies.probe import (
+    CommandProbe,
+    Figure,
+    FingerprintProbe,
+    HttpProbe,
+    ImageProbe,
+    ManifestProbe,
+    Reconciliation,
+    ServerSqlProbe,
+    SqlProbe,
+    TcpProbe,
+)
 from policies.schema import MODELS
-from policies.site import Blackout, Centre, Cloud, Location, NetworkZone, SiteFile, Vault
+from policies.site import (
+    ApprovalRule,
+    Audit,
+    Blackout,
+    Centre,
+    Cloud,
+    Dns,
+    Holiday,
+    Location,
+    NetworkZone,
+    SiteFile,
+    Vault,
+)
 from policies.tenant import (
     BlockStorageQuota,
     ComputeQuota,
@@ -25,6 +49,7 @@ from policies.tenant import (
     Quota,
     SecurityGroup,
     SecurityRule,
+    Server,
     System,
     Tenant,
     VolumeSource,
@@ -42,6 +67,10 @@ MODEL_OF: dict[str, type[BaseModel]] = {
     "vault": Vault,
     "zones.NAME": NetworkZone,
     "blackouts": Blackout,
+    "approval": ApprovalRule,
+    "audit": Audit,
+    "holidays": Holiday,
+    "dns": Dns,
     "limits.SLOT": Limit,
     "tiers/*.yaml": Tier,
     "copies.CENTRE": CopyRule,
@@ -59,11 +88,22 @@ MODEL_OF: dict[str, type[BaseModel]] = {
     "security_groups.NAME": SecurityGroup,
     "rules": SecurityRule,
     "systems.NAME": System,
+    "servers.NAME": Server,
     "sources: path": PathSource,
     "sources: postgresql": PostgresqlSource,
     "sources: volume": VolumeSource,
     "plans/*.yaml": Plan,
+    "systems.TENANT/SYSTEM": Recovery,
+    "steps": Step,
+    "reconcile": Reconciliation,
+    "left, right": Figure,
+    "networks.TENANT/NETWORK": Elsewhere,
+    "names.NAME": NameSwitch,
     "probes: sql": SqlProbe,
+    "probes: tcp": TcpProbe,
+    "probes: http": HttpProbe,
+    "probes: server-sql": ServerSqlProbe,
+    "probes: command": CommandProbe,
     "probes: manifest": ManifestProbe,
     "probes: fingerprint": FingerprintProbe,
     "probes: image": ImageProbe,

@@ -45,18 +45,49 @@ RIGHT: dict[str, dict[str, Any]] = {
                     "disk": {"kind": "volume", "volume": "v"},
                     "files": {"kind": "path", "path": "/srv", "exclude": ["*.tmp"]},
                 },
+                "servers": {
+                    "web": {"boot": "disk", "flavor": "m1", "network": "ward", "address": "10.0.0.9", "after": ["db"]}
+                },
+                "standby": {"same-city": {"files": {"kind": "path", "path": "/srv"}}},
             }
         },
     },
     "plan": {
         "plan": "his",
-        "system": "health/his",
         "deadline": "2h",
         "owner": "x",
-        "probes": [
-            {"kind": "sql", "source": "db", "query": "SELECT 1", "expect": "1"},
-            {"kind": "image", "source": "disk"},
+        "duty": ["zhang", "li"],
+        "systems": {
+            "health/his": {
+                "group": "first",
+                "steps": [
+                    {"do": "script", "name": "warm", "command": ["true"], "timeout": "1m", "retries": 2},
+                    {"do": "restore", "kinds": ["sandbox"], "on_failure": "continue"},
+                    {"do": "prompt", "name": "seal", "say": {"zh": "封", "en": "seal"}},
+                    {"do": "probe"},
+                ],
+                "probes": [
+                    {"kind": "sql", "source": "db", "query": "SELECT 1", "expect": "1"},
+                    {"kind": "image", "source": "disk"},
+                    {"kind": "http", "server": "web", "tls": True, "contains": "x"},
+                    {"kind": "server-sql", "server": "web", "database": "d", "user": "u", "query": "q", "expect": "1"},
+                    {"kind": "command", "command": ["true"], "status": 1},
+                ],
+            },
+            "health/pacs": {"after": ["health/his"]},
+        },
+        "groups": ["first"],
+        "reconcile": [
+            {
+                "left": {"system": "health/his", "source": "db", "query": "q"},
+                "right": {"system": "health/pacs", "source": "db", "query": "q"},
+            }
         ],
+        "networks": {"health/ward": {"same-city": "10.9.0.0/24"}},
+        "names": {
+            "www.example.cn": {"system": "health/his", "addresses": {"same-city": "10.0.0.1"}, "ttl": "60s"},
+        },
+        "undo_window": "1h",
     },
 }
 

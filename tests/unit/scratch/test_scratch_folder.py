@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,9 @@ def test_a_server_ends_with_its_folder_also_when_it_was_never_written_down(tmp_p
     pid = spawn(SLEEPER, log=tmp_path / "log", env={MARK: str(folder)})
     if recorded:
         record_server(folder, pid)
+    environment = Path(f"/proc/{pid}/environ")
+    while not environment.read_bytes():  # for a moment of its exec a process has none
+        time.sleep(0.001)
     remove_scratch(str(folder))
     assert started_at(pid) is None
 

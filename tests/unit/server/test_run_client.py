@@ -271,6 +271,13 @@ class Told:
             assert time.monotonic() < deadline, f"not told in 20 s: {event}; told: {self.events()}"
             time.sleep(0.02)
 
+    def wait_for_text(self, text: str) -> None:
+        deadline = time.monotonic() + 20
+        while text not in self.text:
+            assert time.monotonic() < deadline, f"not told in 20 s: {text}; told: {self.text}"
+            time.sleep(0.02)
+            self.text += self.capsys.readouterr().out
+
 
 def test_watch_tells_each_attempt_and_ends_as_the_run(
     server: HttpServer, hand: Hand, capsys: pytest.CaptureFixture[str]
@@ -337,11 +344,25 @@ def test_watch_of_a_run_that_has_ended(
 def test_watch_says_what_a_run_waits_for(server: HttpServer, hand: Hand, capsys: pytest.CaptureFixture[str]) -> None:
     claim = hand.waiting()
     thread, codes = followed(claim.run.id)
-    time.sleep(0.3)
+    Told(capsys).wait_for_text(f"tricenter run approve {claim.run.id}")
     hand.ledger.end(claim, RunState.ABORTED)
-    code, shown = shown_by(capsys, thread, codes)
+    code, _ = shown_by(capsys, thread, codes)
     assert code == 130
-    assert f"tricenter run approve {claim.run.id}" in shown
+
+
+def test_watch_of_a_run_whose_parts_are_at_work_asks_nobody(
+    server: HttpServer, hand: Hand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    claim = hand.claim(hand.submit())
+    hand.ledger.start_attempt(claim, "systems")
+    hand.ledger.wait_begin(claim, "systems")
+    thread, codes = followed(claim.run.id)
+    told = Told(capsys)
+    told.wait_for_text("its parts are at work")
+    hand.ledger.end(claim, RunState.ABORTED)
+    code, rest = shown_by(capsys, thread, codes)
+    assert code == 130
+    assert "tricenter run approve" not in told.text + rest
 
 
 def test_watch_survives_a_server_that_is_started_anew(
@@ -352,12 +373,14 @@ def test_watch_survives_a_server_that_is_started_anew(
         port = port_of(first)
         point_at(first.url, tmp_path, monkeypatch)
         thread, codes = followed(claim.run.id)
-        time.sleep(0.4)
-    time.sleep(0.4)
+        told = Told(capsys)
+        told.wait_for_text("running")
+    told.wait_for_text("still trying")
     hand.ledger.end_attempt(claim, hand.ledger.start_attempt(claim, "dump"), Outcome.PASSED)
     hand.ledger.end(claim, RunState.DONE)
     with serve(port):
-        code, shown = shown_by(capsys, thread, codes)
+        code, rest = shown_by(capsys, thread, codes)
+    shown = told.text + rest
     assert code == 0
     assert shown.count("still trying") == 1
     assert "answers again" in shown

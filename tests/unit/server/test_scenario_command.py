@@ -110,7 +110,7 @@ def test_everything_lost_is_said(catalogue: Catalogue, capsys: pytest.CaptureFix
     assert "everything is lost" in shown
     assert "no recovery point has ever landed" in shown
     code, answer = as_json(capsys, "--lose", "production,same-city,provincial")
-    assert (code, answer["everything_lost"], answer["holds"], answer["totals"]["lost"]) == (4, True, False, 9)
+    assert (code, answer["everything_lost"], answer["holds"], answer["totals"]["lost"]) == (4, True, False, 12)
     assert {each["fate"] for each in answer["systems"]} == {"lost"}
 
 
@@ -156,7 +156,7 @@ def test_never_drilled_is_unknown(catalogue: Catalogue, capsys: pytest.CaptureFi
     code, shown = shown_by(capsys, "--lose", "production")
     assert code == 4
     assert "未演练 never drilled" in shown
-    assert "RTO 未知 unknown 9" in shown
+    assert "RTO 未知 unknown 12" in shown
 
 
 def test_time_is_the_sites(catalogue: Catalogue, capsys: pytest.CaptureFixture[str]) -> None:

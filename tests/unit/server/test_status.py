@@ -74,22 +74,22 @@ def test_nothing_protected_ends_with_4_and_says_so(catalogue: Catalogue, capsys:
     assert run(["status"]) == 4
     shown = capsys.readouterr().out
     assert "无备份" in shown
-    assert "9 个系统 systems，18 份保护 copies" in shown
-    assert "○ 无备份 no backup 18" in shown
+    assert "12 个系统 systems，24 份保护 copies" in shown
+    assert "○ 无备份 no backup 24" in shown
     assert "\x1b" not in shown, "plain when it is no terminal"
 
 
 def test_everything_met_ends_with_0(catalogue: Catalogue, capsys: pytest.CaptureFixture[str]) -> None:
     protect_all(catalogue)
     assert run(["status"]) == 0
-    assert "● 达标 met 18" in capsys.readouterr().out
+    assert "● 达标 met 24" in capsys.readouterr().out
 
 
 def test_unproved_is_no_miss(catalogue: Catalogue, capsys: pytest.CaptureFixture[str]) -> None:
     protect_all(catalogue, drill="failed")
     assert run(["status"]) == 0
     shown = capsys.readouterr().out
-    assert "◐ 未验证 unproved 18" in shown
+    assert "◐ 未验证 unproved 24" in shown
     assert "失败 3h" in shown
 
 
@@ -100,7 +100,7 @@ def test_one_objective_missed_ends_with_4(catalogue: Catalogue, capsys: pytest.C
         db.execute(update(t.points).where(key).values(data_time=now() - timedelta(hours=2)))
     code, shown = as_json(capsys)
     assert code == 4
-    assert shown["summary"] == {"systems": 9, "copies": 18, "met": 16, "unproved": 0, "missed": 2, "never": 0}
+    assert shown["summary"] == {"systems": 12, "copies": 24, "met": 22, "unproved": 0, "missed": 2, "never": 0}
     missed = [row for row in shown["systems"] if row["verdict"] == "missed"]
     assert {f"{row['tenant']}/{row['system']}" for row in missed} == {LAND}
     assert missed[0]["rpo_actual_seconds"] == pytest.approx(7200, abs=30)
@@ -142,5 +142,5 @@ def test_board_fits_its_width_and_cuts_nothing(catalogue: Catalogue, width: int)
     lines = console.export_text().splitlines()
     assert max(map(cell_len, lines)) <= width
     assert not [line for line in lines if "…" in line]
-    (summary,) = [line for line in lines if "● 达标 met 8" in line]
+    (summary,) = [line for line in lines if "● 达标 met 12" in line]
     assert "无备份 no backup 0" in summary, "in one line"

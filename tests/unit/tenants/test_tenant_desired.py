@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -11,6 +11,7 @@ from orchestrator.errors import InvalidInput
 from orchestrator.tenants import items
 from orchestrator.tenants.baseline import baseline_rules
 from orchestrator.tenants.desired import Target, all_desired, desired
+from policies.plan import Plan
 from policies.site import Site
 
 
@@ -103,6 +104,18 @@ def test_networks_of_different_zones_do_not_share_a_router() -> None:
     )
     assert names(site, "production", "router") == ["inner", "office"]
     assert names(site, "production", "router interface") == ["aa on office", "bb on inner", "cc on inner"]
+
+
+def test_a_network_has_the_addresses_that_a_plan_maps_it_to() -> None:
+    lan = {"aa": {"zone": "office", "cidr": "10.0.1.0/24"}}
+    mapped = {"plan": "files", "systems": {"land/files": {}}, "networks": {"land/aa": {"same-city": "10.9.1.0/24"}}}
+    site = site_of(networks=lan).model_copy(update={"plans": {"files": Plan.model_validate(mapped)}})
+    for centre, cidr in (("production", "10.0.1.0/24"), ("same-city", "10.9.1.0/24")):
+        wanted = desired(site, site.tenants["land"], cast(Any, centre))
+        assert wanted
+        assert [each.cidr for each in wanted.items if isinstance(each, items.Subnet)] == [cidr]
+        sources = {each.rule.remote for each in wanted.items if isinstance(each, items.SecurityRule)}
+        assert cidr in sources
 
 
 def test_what_others_need_comes_first() -> None:

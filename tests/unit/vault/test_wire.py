@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.errors import CredentialRefused, InvalidInput, TricenterError, Unreachable
 from orchestrator.vault.s3 import AlreadyThere, Entry, NoSuchObject, parse_listing
-from orchestrator.vault.wire import explain
+from orchestrator.vault.wire import NoSuchBucket, explain
 
 PAGE = """<?xml version="1.0" encoding="UTF-8"?>
 <ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>dr-bureau</Name><Prefix>a/</Prefix>
@@ -22,7 +22,7 @@ PAGE = """<?xml version="1.0" encoding="UTF-8"?>
 @pytest.mark.parametrize(
     ("status", "code", "want"),
     [
-        (404, "NoSuchBucket", InvalidInput),
+        (404, "NoSuchBucket", NoSuchBucket),
         (404, "NoSuchKey", NoSuchObject),
         (404, "", NoSuchObject),
         (403, "AccessDenied", CredentialRefused),

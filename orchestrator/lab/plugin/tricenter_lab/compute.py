@@ -9,6 +9,8 @@ import nova.conf
 from nova.image import glance
 from nova.virt import fake
 
+from tricenter_lab import readiness
+
 CONF = nova.conf.CONF
 CHANGING = (
     "spawn", "destroy", "power_on", "power_off", "reboot", "pause", "unpause", "suspend", "resume", "rescue",
@@ -26,6 +28,10 @@ class FakeDriver(fake.FakeDriverWithoutFakeNodes):
         if self._memory.exists():
             for uuid, (name, state) in json.loads(self._memory.read_text()).items():
                 self.instances[uuid] = fake.FakeInstance(name, state, uuid)
+
+    def update_provider_tree(self, *args, **kwargs):
+        super().update_provider_tree(*args, **kwargs)
+        readiness.announce()
 
     def _remember(self):
         draft = self._memory.with_suffix(f".{os.urandom(4).hex()}")

@@ -1,0 +1,51 @@
+"""Places: where the sources of a system stand at the centre where it is active, one module for each kind."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from orchestrator.backups.places.common import Back, Place, Placed, Swapped
+from orchestrator.errors import InvalidInput
+from policies.site import SystemRef
+from policies.tenant import PathSource, PostgresqlSource
+
+__all__ = ["Back", "Place", "Placed", "Swapped", "place_from", "place_of"]
+
+
+def place_of(ref: SystemRef, centre: str, source: str) -> Place:
+    """Return where a source of a system stands when the system is active at a centre. Raises InvalidInput."""
+    found = ref.system.sources_at(centre).get(source)
+    if found is None:
+        raise InvalidInput(
+            f"{ref}: the source {source!r} has no place at {centre}",
+            hint=f"say where it stands there: systems.{ref.name}.standby.{centre}.{source} in the tenant's file",
+        )
+    if isinstance(found, PathSource):
+        from orchestrator.backups.places.path import PathPlace
+
+        return PathPlace(found.path)
+    if isinstance(found, PostgresqlSource):
+        from orchestrator.backups.places.postgresql import DatabasePlace
+
+        return DatabasePlace(found.host, found.port, found.database, found.user, found.password)
+    from orchestrator.backups.places.volume import VolumePlace
+
+    return VolumePlace(centre, ref.tenant.tenant, found.volume)
+
+
+def place_from(argument: str) -> Place:
+    """Return the place that `as_argument` wrote: for actions, which know nothing but plain text."""
+    value: dict[str, Any] = json.loads(argument)
+    kind = value.pop("kind")
+    if kind == "path":
+        from orchestrator.backups.places.path import PathPlace
+
+        return PathPlace(**value)
+    if kind == "postgresql":
+        from orchestrator.backups.places.postgresql import DatabasePlace
+
+        return DatabasePlace(**value)
+    from orchestrator.backups.places.volume import VolumePlace
+
+    return VolumePlace(**value)
