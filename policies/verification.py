@@ -72,9 +72,12 @@ def choose_slices(
     A slice has its turn each three quarters of that time, at a phase of its own: so runs that come often read about
     as much each, also after all slices were read at once. What was never read is read now; and so is what would be
     late by the run after the next one, should they come as often as until now: one of them may fail.
+
+    `last_run` is the last that came to its end; None when none did. What one that was killed has read counts.
     """
-    every = within if last_run is None else max(now - last_run, timedelta(0))
     waiting = sorted((each for each in slices if each.objects), key=lambda each: (each.unread_since, each.prefix))
+    last = last_run or max((each.read_at for each in waiting if each.read_at), default=None)
+    every = within if last is None else max(now - last, timedelta(0))
     return tuple(
         each
         for each in waiting

@@ -67,6 +67,12 @@ def test_the_first_run_reads_everything_and_the_next_next_to_nothing() -> None:
     assert len(choose_slices(fleet([10] * 16, NOW), NOW + timedelta(minutes=1), WITHIN, NOW)) <= 1
 
 
+def test_what_a_first_run_has_read_that_was_killed_is_not_read_again() -> None:
+    slices = [replace(each, read_at=NOW if each.prefix in "03c" else None) for each in fleet([1] * 16, None)]
+    chosen = {each.prefix for each in choose_slices(slices, NOW + timedelta(seconds=9), WITHIN, None)}
+    assert chosen == set(slice_names(1)) - set("03c")
+
+
 def test_one_run_in_the_whole_time_reads_everything() -> None:
     assert len(choose_slices(fleet([10] * 16, NOW - WITHIN), NOW, WITHIN, NOW - WITHIN)) == 16
 
