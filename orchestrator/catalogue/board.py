@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from orchestrator.catalogue.facts import COPY_CENTRES, RECOVERED, Facts, Key, read_facts
+from orchestrator.catalogue.facts import RECOVERED, Facts, Key, read_facts
 from orchestrator.catalogue.reading import reading
 from orchestrator.catalogue.records import DrillRow
 from orchestrator.catalogue.store import Catalogue
@@ -20,6 +20,7 @@ from policies.plan_state import last_that_counts
 from policies.site import Site, SystemRef
 from policies.tiers import CopyRule
 from policies.values import Text
+from policies.work import COPY_CENTRES
 
 WINDOW = timedelta(days=7)
 

@@ -17,9 +17,7 @@ from sqlalchemy import Column, ColumnElement, Connection, ScalarSelect, Subquery
 from orchestrator.catalogue import tables as t
 from orchestrator.catalogue.records import DrillRow
 from policies.objectives import Landing
-
-#: The centres that may hold copies, the nearest first.
-COPY_CENTRES = ("same-city", "provincial")
+from policies.work import COPY_CENTRES
 
 #: Verdicts of drills that did recover the system. Only these count as having drilled it.
 RECOVERED = ("met", "missed")

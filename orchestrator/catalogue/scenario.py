@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, or_, select
 
 from orchestrator.catalogue import tables as t
-from orchestrator.catalogue.facts import COPY_CENTRES, RECOVERED, Key, every_key, of_newest, proved_at_centres
+from orchestrator.catalogue.facts import RECOVERED, Key, every_key, of_newest, proved_at_centres
 from orchestrator.catalogue.reading import reading
 from orchestrator.catalogue.records import DrillRow
 from orchestrator.catalogue.store import Catalogue
@@ -20,6 +20,7 @@ from policies.objectives import Landing
 from policies.recovery_order import room_at
 from policies.scenarios import HOME, Copy, Drilled, Estimate, Outcome, Protected, Sample, assess
 from policies.site import Site, SystemRef
+from policies.work import COPY_CENTRES
 
 #: The last drills of a system at a centre that an estimate rests on: links and hosts change, and old drills tell less.
 DRILLS_COUNTED = 10
