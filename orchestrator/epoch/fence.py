@@ -12,7 +12,7 @@ from typing import Protocol
 
 from orchestrator.catalogue.epochs import place_of, read_history
 from orchestrator.catalogue.store import Catalogue
-from orchestrator.epoch.registers import HasRegisters, Registers, ask_all, consistent
+from orchestrator.epoch.registers import HasRegisters, Registers, consistent
 from orchestrator.errors import Refused, TricenterError
 from orchestrator.vault.register import Register
 from orchestrator.vault.wire import patiently
@@ -78,8 +78,7 @@ def _facts(records: Iterable[Record]) -> Iterable[Fact]:
 
 def _ends(access: Program, centre: str) -> dict[str, Log]:
     """Return the ends of the registers that answer. Raises what is wrong when that of `centre` does not."""
-    found = ask_all({name: register.read_end for name, register in access.registers.items()}, OTHERS_SECONDS)
-    logs = {name: answer for name, answer in found.items() if not isinstance(answer, TricenterError)}
+    logs = Registers(access.registers).ask(dict.fromkeys(access.registers, Register.read_end), OTHERS_SECONDS)
     return logs if centre in logs else {**logs, centre: _end_of(access.registers[centre])}
 
 

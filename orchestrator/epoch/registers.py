@@ -70,15 +70,15 @@ class Registers:
         self.silent: dict[str, TricenterError] = {}
         self._registers = dict(registers)
 
-    def ask(self, acts: Mapping[str, Callable[[Register], T]]) -> dict[str, T]:
-        """Return what the registers answered that still do."""
+    def ask(self, acts: Mapping[str, Callable[[Register], T]], seconds: float = ANSWER_SECONDS) -> dict[str, T]:
+        """Return what the registers answered that still do, at the latest after `seconds`."""
         asked = {
             name: _bound(act, self._registers[name])
             for name, act in acts.items()
             if name in self._registers and name not in self.silent
         }
         answers: dict[str, T] = {}
-        for name, answer in ask_all(asked).items():
+        for name, answer in ask_all(asked, seconds).items():
             if isinstance(answer, TricenterError):
                 self.silent[name] = answer
             else:
