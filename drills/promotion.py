@@ -9,12 +9,11 @@ used (databases, folders), and whatever was gone before it could be taken over, 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from drills.evidence import find_drill, gather, worst
+from drills.evidence import find_drill, worst
 from drills.measure import Verdict
 from drills.scenario import Scenario
 from orchestrator.catalogue.records import RunState
@@ -68,10 +67,8 @@ def check_promotable(program: Program, sandbox: str, scenario: Scenario) -> None
 
 def points_of(program: Program, sandbox: str) -> dict[str, str]:
     """Return the recovery points that a sandbox was made from, by system."""
-    found: list[tuple[str, Mapping[str, str]]] = [
-        (each.part.name, each.point["point"]) for each in gather(program.catalogue, sandbox).systems if each.point
-    ]
-    return {name: point["id"] for name, point in found}
+    rows = find_drill(program.catalogue, sandbox)
+    return {f"{each.tenant}/{each.system}": each.point_id for each in rows if each.point_id}
 
 
 def take_over(program: Program, sandbox: str, heir: str) -> TakenOver:

@@ -122,9 +122,7 @@ def test_no_run_of_a_plan(rows: Rows) -> None:
 
 
 def test_its_points_are_those_it_was_made_from(rows: Rows) -> None:
-    point = {"point": rows.recorded.point(5)["point"], "centre": "same-city"}
-    told = [(f"choose-point:{name}", float(number), 0.5, point) for number, name in enumerate(SYSTEMS, 1)]
-    rows.recorded.tell(DRILL, [("declare", 0.0, 0.5, scenario()), *told])
+    rows.add_rows(point_id="20261123T012000Z-aaaaaaaa")
     assert points_of(program(rows), DRILL) == dict.fromkeys(SYSTEMS, "20261123T012000Z-aaaaaaaa")
 
 
