@@ -3,7 +3,7 @@ SHELL := /bin/bash
 VENV  := .venv
 BIN   := $(VENV)/bin
 
-.PHONY: demo demo-down test unit integration check format bench docs clean
+.PHONY: demo demo-down test test-slow unit integration check format bench docs clean
 
 ## demo: 三中心实验室上跑完主流程 the main job end to end on three real centres
 demo: $(VENV)/.installed
@@ -16,8 +16,17 @@ demo-down: $(VENV)/.installed
 ## test: 全部测试，单元测试在前 all tests, unit tests first
 test: unit integration
 
+# A Ceph of one machine: monitor, manager, OSD and S3 gateway; a second kind of vault beside SeaweedFS.
+CEPH := ceph-mon ceph-osd ceph-mgr radosgw ceph-common
+
+## test-slow: 另一种存储 (Ceph) 上的攻击与对象锁 attacks and object lock on another store, Ceph from Debian
+test-slow: $(VENV)/.installed
+	@dpkg-query --show $(CEPH) >/dev/null 2>&1 || \
+	  (echo "== apt: $(CEPH)" && apt-get update -qq && apt-get install -y -qq --no-install-recommends $(CEPH))
+	$(BIN)/python -m pytest tests/slow
+
 unit: $(VENV)/.installed
-	$(BIN)/python -m pytest -n 2 --dist loadgroup tests/unit
+	$(BIN)/python -m pytest -n 4 --dist loadgroup tests/unit
 
 integration: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" tests/integration/run
@@ -36,6 +45,8 @@ format: $(VENV)/.installed
 ## bench: 与 restic copy、rclone 同场对比；调度与审计链的开销；百系统演练 against restic copy and rclone in the same run; what a tick and the audit chain cost; a drill of a hundred systems
 bench: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.bench.replicate
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.bench.backups
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.bench.many
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.bench.tick
 	$(BIN)/python -m tests.bench.audit
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.bench.waves

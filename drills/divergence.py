@@ -11,9 +11,18 @@ from typing import Any
 
 from psycopg import Connection, sql
 
+from orchestrator.backups.objects.manifest import objects_from_facts, settled_of
 from orchestrator.backups.sources.path import FileState, manifest_from_facts
 from orchestrator.backups.sources.postgresql import TABLES
 from policies.values import Text, format_size
+
+#: What a source of a kind is called, and what it is counted in.
+WORDS_OF_KIND = {
+    "path": ("目录", "folder", "个文件", "files"),
+    "postgresql": ("表", "table", "行", "rows"),
+    "bucket": ("桶", "bucket", "个对象", "objects"),
+    "cloud": ("云上定义", "cloud definition", "项", "items"),
+}
 
 #: So many keys or names are told of each kind of difference.
 SHOWN = 20
@@ -55,6 +64,23 @@ def compare_trees(old: Mapping[str, Any], point: Mapping[str, Any], name: str) -
     there, here = manifest_from_facts(old), manifest_from_facts(point)
     added, missing = sorted(there.keys() - here.keys()), sorted(here.keys() - there.keys())
     changed = [path for path in sorted(there.keys() & here.keys()) if _is_other(there[path], here[path])]
+    return _counted(name, added, changed, missing)
+
+
+def compare_buckets(old: Mapping[str, Any], point: Mapping[str, Any], name: str) -> Differences:
+    """Compare the facts of two copies of a bucket. Of an object that was being deleted nothing is said."""
+    there, here = dict(settled_of(objects_from_facts(old))), dict(settled_of(objects_from_facts(point)))
+    return _counted_maps(name, there, here)
+
+
+def compare_definitions(old: Mapping[str, Any], point: Mapping[str, Any], name: str) -> Differences:
+    """Compare two definitions of a tenant's cloud, item by item."""
+    return _counted_maps(name, old["items"], point["items"])
+
+
+def _counted_maps(name: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> Differences:
+    added, missing = sorted(there.keys() - here.keys()), sorted(here.keys() - there.keys())
+    changed = [key for key in sorted(there.keys() & here.keys()) if there[key] != here[key]]
     return _counted(name, added, changed, missing)
 
 
@@ -187,11 +213,9 @@ def _lines(name: str, kind: str, found: Sequence[Differences]) -> Iterator[Text]
             size = format_size(each.changed)
             yield Text(zh=f"卷 {name}：{size} 不同", en=f"volume {name}: {size} differ")
             continue
-        database = kind == "postgresql"
-        zh, en = (
-            (f"表 {name} {each.what}", f"table {name} {each.what}") if database else (f"目录 {name}", f"folder {name}")
-        )
-        rows_zh, rows_en = ("行", "rows") if database else ("个文件", "files")
+        what_zh, what_en, rows_zh, rows_en = WORDS_OF_KIND[kind]
+        where = f"{name} {each.what}" if kind == "postgresql" else name
+        zh, en = f"{what_zh} {where}", f"{what_en} {where}"
         yield Text(
             zh=f"{zh}：原中心多出 {each.added}，改动 {each.changed}，缺少 {each.missing} {rows_zh}",
             en=f"{en}: {each.added} {rows_en} only at the old centre, {each.changed} changed, {each.missing} missing",

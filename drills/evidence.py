@@ -26,7 +26,7 @@ from drills.measure import (
 from drills.scenario import Part, Scenario
 from orchestrator.catalogue.records import AttemptRow, DrillRow, Outcome, RunRow
 from orchestrator.catalogue.store import Catalogue
-from orchestrator.errors import UnknownName
+from orchestrator.errors import InvalidInput, UnknownName
 from policies.values import format_duration
 
 FORMAT = 2
@@ -132,7 +132,14 @@ class Evidence:
 
     @cached_property
     def scenario(self) -> Scenario:
-        return Scenario.from_json(_detail(self.attempts, "declare") or {})
+        """What was declared. Raises InvalidInput for a run that an older program has recorded in its own way."""
+        declared = _detail(self.attempts, "declare") or {}
+        if "systems" not in declared:
+            raise InvalidInput(
+                f"drill {self.drill} was recorded by an older program, which told less of it",
+                hint="the report that it wrote then is where drill list says",
+            )
+        return Scenario.from_json(declared)
 
     @cached_property
     def outage(self) -> datetime | None:

@@ -6,22 +6,35 @@ passed one. What it expects was written down when the data was backed up, or sta
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, assert_never
 
-import psycopg
-
+from orchestrator.backups.asking import AnyServer, ask, fingerprint
 from orchestrator.backups.document import PointDocument, SourceProof
-from orchestrator.backups.proof import Proof, prove_folder, prove_image
+from orchestrator.backups.proof import (
+    Proof,
+    Provable,
+    compare_tables,
+    prove_definition,
+    prove_folder,
+    prove_image,
+)
 from orchestrator.backups.sources.path import manifest_from_facts
-from orchestrator.backups.sources.postgresql import Server, connect, fingerprint_tables
-from orchestrator.process import current_leash
-from policies.probe import DataProbe, Figure, FingerprintProbe, ImageProbe, ManifestProbe, Reconciliation, SqlProbe
+from policies.probe import (
+    DataProbe,
+    DefinitionProbe,
+    Figure,
+    FingerprintProbe,
+    ImageProbe,
+    ManifestProbe,
+    ObjectsProbe,
+    Reconciliation,
+    SqlProbe,
+)
 
 SHOWN_DIFFERENCES = 20
-QUERY_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +50,26 @@ class ProbeResult:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """Where the sources of a system stand after a restore: trees and images as paths, databases as servers."""
+    """Where the sources of a system stand after a restore: trees and images as paths, databases as servers.
 
-    places: Mapping[str, Path | Server]
+    What can be looked at in no other way proves itself: the objects of a bucket.
+    """
+
+    places: Mapping[str, Path | AnyServer | Provable]
 
     def path(self, source: str) -> Path:
         place = self.places[source]
         assert isinstance(place, Path)
         return place
 
-    def database(self, source: str) -> Server:
+    def database(self, source: str) -> AnyServer:
         place = self.places[source]
-        assert isinstance(place, Server)
+        assert isinstance(place, AnyServer)
+        return place
+
+    def provable(self, source: str) -> Provable:
+        place = self.places[source]
+        assert not isinstance(place, Path | AnyServer)
         return place
 
 
@@ -63,6 +84,10 @@ def probe_data(each: DataProbe, document: PointDocument, restored: Restored) -> 
             return probe_sql(each, restored.database(each.source))
         case ImageProbe():
             return probe_image(document.proof(each.source), restored.path(each.source))
+        case ObjectsProbe():
+            return probe_objects(document.proof(each.source), restored.provable(each.source))
+        case DefinitionProbe():
+            return probe_definition(document.proof(each.source), restored.path(each.source))
         case _:
             assert_never(each)
 
@@ -80,11 +105,22 @@ def probe_image(proof: SourceProof, image: Path) -> ProbeResult:
     return _from_proof(f"image:{proof.copy.source}", want, prove_image(proof, image))
 
 
-def probe_fingerprint(proof: SourceProof, server: Server) -> ProbeResult:
+def probe_objects(proof: SourceProof, place: Provable) -> ProbeResult:
+    """Compare every restored object, by size, SHA-256, content type and metadata, with what was read at backup time."""
+    want = f"{proof.copy.files:,} objects, {proof.copy.bytes:,} bytes"
+    return _from_proof(f"objects:{proof.copy.source}", want, place.prove(proof))
+
+
+def probe_definition(proof: SourceProof, file: Path) -> ProbeResult:
+    """Compare the SHA-256 of a restored cloud definition with that of what was read at backup time."""
+    want = f"{proof.copy.files:,} items, SHA-256 {proof.facts['sha256']}"
+    return _from_proof(f"definition:{proof.copy.source}", want, prove_definition(proof, file))
+
+
+def probe_fingerprint(proof: SourceProof, server: AnyServer) -> ProbeResult:
     """Compare rows and digest of every table with what the dump's own transaction saw."""
     want: Mapping[str, Mapping[str, Any]] = proof.facts["tables"]
-    with connect(server) as connection:
-        got = fingerprint_tables(connection)
+    got = fingerprint(server)
     differences = list(compare_tables(want, got))
     return ProbeResult(
         f"fingerprint:{proof.copy.source}",
@@ -95,28 +131,15 @@ def probe_fingerprint(proof: SourceProof, server: Server) -> ProbeResult:
     )
 
 
-def compare_tables(want: Mapping[str, Mapping[str, Any]], got: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Yield every difference as a line: missing, surplus, other rows, other content."""
-    for table in sorted(want.keys() | got.keys()):
-        if table not in got:
-            yield f"missing {table}"
-        elif table not in want:
-            yield f"surplus {table}"
-        elif want[table]["rows"] != got[table]["rows"]:
-            yield f"rows of {table}: {got[table]['rows']}, want {want[table]['rows']}"
-        elif want[table]["digest"] != got[table]["digest"]:
-            yield f"content of {table} differs"
-
-
-def probe_sql(each: SqlProbe, server: Server) -> ProbeResult:
+def probe_sql(each: SqlProbe, server: AnyServer) -> ProbeResult:
     """Ask the restored database the plan's question, reading only, and compare the answer as text."""
-    answer = ask_database(server, each.query)
+    answer = ask(server, each.query)
     return ProbeResult(f"sql:{each.source}", answer.value == each.expect, each.expect, answer.said, (each.query,))
 
 
 def read_figure(figure: Figure, restored: Restored) -> str | None:
     """Return one value of a recovered system, None when its database has no answer to the question."""
-    return ask_database(restored.database(figure.source), figure.query).value
+    return ask(restored.database(figure.source), figure.query).value
 
 
 def reconcile(each: Reconciliation, left: str | None, right: str | None) -> ProbeResult:
@@ -124,33 +147,6 @@ def reconcile(each: Reconciliation, left: str | None, right: str | None) -> Prob
     agreed = left is not None and left == right
     name = f"{each.left.system} = {each.right.system}"
     return ProbeResult(name, agreed, left or "no answer", right or "no answer", (each.left.query, each.right.query))
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a database answered: one value as text or None, and in words."""
-
-    value: str | None
-    said: str
-
-
-def ask_database(server: Server, query: str) -> Answer:
-    """Ask a database one question, reading only. An error is an answer too; raises only when it cannot be asked."""
-    with connect(server) as connection:
-        connection.read_only = True
-        connection.execute(f"set statement_timeout = '{QUERY_SECONDS}s'".encode())
-        try:
-            cursor = connection.execute(query.encode())
-        except psycopg.Error as error:
-            if leash := current_leash():
-                leash.check()  # cancelled because the drill is stopped: no finding
-            return Answer(None, f"error: {str(error).strip().splitlines()[0]}")
-        answer = cursor.pgresult
-        if answer is None or (answer.ntuples, answer.nfields) != (1, 1):
-            size = f"{answer.ntuples} rows × {answer.nfields} columns" if answer else "nothing"
-            return Answer(None, f"{size}, want one value")
-        value = answer.get_value(0, 0)
-    return Answer(None, "NULL") if value is None else Answer(text := value.decode("utf-8", "replace"), text)
 
 
 def _from_proof(name: str, want: str, proof: Proof) -> ProbeResult:

@@ -19,7 +19,9 @@ import psycopg
 from drills.divergence import (
     CHUNK_BYTES,
     Differences,
+    compare_buckets,
     compare_databases,
+    compare_definitions,
     compare_images,
     compare_trees,
     summarise,
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
     from drills.flows import Program
 
 TAG = "quarantine"
+#: Kinds whose copies can be told apart by what their proofs say, without reading them.
+COMPARED_BY_FACTS = {"path": compare_trees, "bucket": compare_buckets, "cloud": compare_definitions}
 #: What makes a centre active elsewhere: the point that it recovered is what the old centre's data is compared with.
 SWITCHES = ("failover", "switchover", "failback")
 
@@ -171,7 +175,8 @@ def point_of(program: Program, ref: SystemRef, found: Quarantine, away: Away) ->
     move that the vault holds. Raises CheckFailed when there is none.
     """
     bucket = program.bucket(found.centre, found.tenant)
-    landed = [each.point for each in observe_landings(program.catalogue, bucket, ref, found.centre)]
+    held = observe_landings(program.catalogue, bucket, ref, found.centre)
+    landed = [each.point for each in held]
     used = [
         each.point_id
         for each in program.catalogue.drills(found.tenant, found.system)
@@ -180,9 +185,9 @@ def point_of(program: Program, ref: SystemRef, found: Quarantine, away: Away) ->
     for point in landed:
         if point.id in used[-1:]:
             return point
-    before = [each for each in landed if each.data_time <= away.moved_at]
+    before = [each.point for each in held if each.good and each.point.data_time <= away.moved_at]
     if not before:
-        raise CheckFailed(f"{ref}: {found.centre} holds no recovery point of before epoch {found.epoch}")
+        raise CheckFailed(f"{ref}: {found.centre} holds no good recovery point of before epoch {found.epoch}")
     return before[0]
 
 
@@ -206,12 +211,14 @@ def _of_source(
     repository: Repository, old: SourceProof, new: SourceProof, scratch: Path, run_id: str, number: int
 ) -> list[Differences]:
     name = old.copy.source
-    if old.copy.kind == "path":
-        found = compare_trees(old.facts, new.facts, name)
-        return [found] if found.any else []
+    if old.copy.kind == "mysql":  # no plan moves one to another centre, so none comes back changed
+        raise CheckFailed(f"{name}: the tables of a mysql source are not compared row by row")
     if old.copy.kind == "postgresql":
         same = old.facts["tables"] == new.facts["tables"]
         return [] if same else _of_databases(repository, old.copy, new.copy, scratch, run_id, number)
+    if old.copy.kind in COMPARED_BY_FACTS:
+        found = COMPARED_BY_FACTS[old.copy.kind](old.facts, new.facts, name)
+        return [found] if found.any else []
     same = (old.facts["sha256"], old.facts["size_bytes"]) == (new.facts["sha256"], new.facts["size_bytes"])
     return [] if same else [_of_volumes(repository, old.copy, new.copy)]
 

@@ -28,13 +28,21 @@ from orchestrator.errors import Aborted, CheckFailed, Interrupted, Refused, Tric
 from orchestrator.scratch.folder import make_scratch, space_watched
 from orchestrator.vault.restic import Repository
 from policies.plan import Plan, Step, effective_probes, effective_steps
-from policies.probe import CommandProbe, FingerprintProbe, ImageProbe, ManifestProbe, SqlProbe
+from policies.probe import (
+    CommandProbe,
+    DefinitionProbe,
+    FingerprintProbe,
+    ImageProbe,
+    ManifestProbe,
+    ObjectsProbe,
+    SqlProbe,
+)
 from policies.site import SystemRef
 
 if TYPE_CHECKING:
     from drills.flows import Program
 
-DATA_PROBES = (ManifestProbe, FingerprintProbe, ImageProbe, SqlProbe)
+DATA_PROBES = (ManifestProbe, FingerprintProbe, ImageProbe, ObjectsProbe, DefinitionProbe, SqlProbe)
 
 
 @dataclass(frozen=True, slots=True)

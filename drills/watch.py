@@ -21,7 +21,7 @@ from policies.limits import Limits
 
 Mark = Literal["pending", "running", "done", "failed", "passed-over"]
 
-DATA_PROBES = ("manifest", "fingerprint", "image", "sql")
+DATA_PROBES = ("manifest", "fingerprint", "image", "objects", "definition", "sql")
 #: When one of these has begun, the run's deadline was kept.
 PAST_DEADLINE = ("reprotect", "commit", "undo", "record", "release")
 

@@ -107,6 +107,8 @@ PROBES = {
     "fingerprint": Words("数据表：行数与摘要", "tables: rows and digest"),
     "sql": Words("业务查询", "query"),
     "image": Words("卷映像：大小与 SHA-256", "image: size and SHA-256"),
+    "objects": Words("对象：大小、SHA-256 与元数据", "objects: size, SHA-256 and metadata"),
+    "definition": Words("云上定义：逐字节一致", "cloud definition: byte for byte"),
     "tcp": Words("端口可连接", "port accepts connections"),
     "http": Words("网页内容", "page content"),
     "server-sql": Words("云主机内数据库查询", "query inside the server"),

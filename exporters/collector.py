@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -25,15 +25,21 @@ from exporters.view import (
     empty_family,
     expected_samples,
     families,
+    key_samples,
+    lock_samples,
     plan_samples,
+    spot_samples,
     upkeep_samples,
 )
 from orchestrator.catalogue.activity import Activity, read_activity
 from orchestrator.catalogue.board import Board, read_board
 from orchestrator.catalogue.database import now
 from orchestrator.catalogue.facts import Key
+from orchestrator.catalogue.keys import Keys, read_keys
+from orchestrator.catalogue.locks import Locks, read_locks
 from orchestrator.catalogue.plans import PlanAt, read_plans
 from orchestrator.catalogue.scenario import Expected, read_expected
+from orchestrator.catalogue.spot_checks import SpotCheck, last_spot_checks
 from orchestrator.catalogue.store import Catalogue
 from orchestrator.catalogue.verifications import Upkeep, read_upkeep
 from policies.plan_digest import plan_digests
@@ -76,7 +82,10 @@ class TricenterCollector(Collector):
         self._board_pace, self._counts_pace = _Pace(BOARD_EVERY), _Pace(COUNTS_EVERY)
         self._activity: Activity | None = None
         self._upkeep: Upkeep | None = None
+        self._keys: Keys | None = None
+        self._locks: Mapping[Key, Locks] | None = None
         self._plans: tuple[PlanAt, ...] = ()
+        self._spot_checks: Sequence[SpotCheck] = ()
         self._expected: Mapping[Key, Expected] = {}
         self._view: tuple[Sample, ...] = ()
         self._errors = 0
@@ -122,13 +131,19 @@ class TricenterCollector(Collector):
     def _show(self, board: Board) -> None:
         counts = activity_samples(self._activity, board) if self._activity else ()
         upkeep = upkeep_samples(self._upkeep, self._site) if self._upkeep else ()
+        locks = lock_samples(self._locks, self._site) if self._locks is not None else ()
+        keys = key_samples(self._keys, self._site) if self._keys else ()
         plans, expected = plan_samples(self._plans), expected_samples(self._expected, self._site)
-        self._view = (*board_samples(board), *counts, *upkeep, *plans, *expected)
+        spots = spot_samples(self._spot_checks, self._site)
+        self._view = (*board_samples(board), *counts, *upkeep, *locks, *keys, *plans, *expected, *spots)
 
     def _read_counts(self) -> None:
         began = time.monotonic()
         moment = self._clock()
         self._activity, self._upkeep = read_activity(self._catalogue), read_upkeep(self._catalogue)
+        self._locks = read_locks(self._catalogue)
+        self._spot_checks = last_spot_checks(self._catalogue)
+        self._keys = read_keys(self._catalogue)
         self._plans = read_plans(self._site, self._catalogue, moment, digests=self._digests)
         self._expected = read_expected(self._site, self._catalogue, moment)
         self._counts_pace.read(began)

@@ -5,29 +5,14 @@ python -m exporters.metrics > docs/metrics.md
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
+from exporters.metric import SYSTEM, Metric
 from exporters.preamble import PREAMBLE
-
-SYSTEM = ("tenant", "system", "tier", "centre")
+from exporters.upkeep_metrics import UPKEEP
 
 DRILL_VERDICTS = ("met", "missed", "failed", "never")
 PLAN = ("plan", "centre")
 PLAN_STATES = ("needs-verify", "verified", "failed")
 ROW_VERDICTS = ("met", "missed", "unproved", "never")
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One metric. `always` says that its series exist for every system and centre from the start."""
-
-    name: str
-    kind: Literal["gauge", "counter"]
-    labels: tuple[str, ...]
-    help: str
-    zh: str
-    always: bool = True
 
 
 RPO_OBJECTIVE = Metric(
@@ -41,9 +26,9 @@ RPO_ACTUAL = Metric(
     "tricenter_rpo_actual_seconds",
     "gauge",
     SYSTEM,
-    "Exposure now: time since the data time of the newest recovery point at the centre, "
-    "or since the system is known when there is none.",
-    "当前暴露时长：距该中心最新恢复点数据时间；从无恢复点时自系统登记起算",
+    "Exposure now: time since the data time of the newest good recovery point at the centre, "
+    "or since the system is known when there is none. Points that are suspect or bad do not count.",
+    "当前暴露时长：距该中心最新可信恢复点数据时间（可疑与不可用的不计）；从无恢复点时自系统登记起算",
 )
 RPO_WORST = Metric(
     "tricenter_rpo_worst_seconds",
@@ -73,20 +58,35 @@ POINTS = Metric(
     "Recovery points that are at the centre.",
     "该中心现有恢复点数量",
 )
+POINTS_SUSPECT = Metric(
+    "tricenter_points_suspect",
+    "gauge",
+    SYSTEM,
+    "Recovery points at the centre that are suspect (emptied, shrunken, unusually changed, wrongly dated) and not "
+    "settled by a person. They do not count for exposure, and retention lets nothing go meanwhile.",
+    "该中心可疑而未裁定的恢复点数量；不计入暴露时长，期间不清理",
+)
+POINTS_OWED = Metric(
+    "tricenter_points_owed",
+    "gauge",
+    SYSTEM,
+    "Recovery points that were written past the centre while it did not answer, and have not come to it since.",
+    "该中心无应答时绕过它写入、至今尚未复制到该中心的恢复点数量",
+)
 LAST_DATA = Metric(
     "tricenter_point_last_data_timestamp_seconds",
     "gauge",
     SYSTEM,
-    "Data time of the newest recovery point at the centre.",
-    "该中心最新恢复点的数据时间",
+    "Data time of the newest good recovery point at the centre.",
+    "该中心最新可信恢复点的数据时间",
     always=False,
 )
 LAST_LANDED = Metric(
     "tricenter_point_last_landed_timestamp_seconds",
     "gauge",
     SYSTEM,
-    "When the newest recovery point was complete at the centre.",
-    "该中心最新恢复点到齐的时间",
+    "When the newest good recovery point was complete at the centre.",
+    "该中心最新可信恢复点到齐的时间",
     always=False,
 )
 LAST_PROVED = Metric(
@@ -274,44 +274,6 @@ TENANT_APPLIED = Metric(
     "租户在该中心最近一次配置的时间",
     always=False,
 )
-VERIFIED = Metric(
-    "tricenter_verification_last_timestamp_seconds",
-    "gauge",
-    (*SYSTEM, "kind"),
-    "End of the last verification of the kind (structure, data) at the centre, whatever it found.",
-    "该中心最近一次校验（结构 structure 或数据 data）的结束时间（不论结果）",
-    always=False,
-)
-UNREAD = Metric(
-    "tricenter_data_unread_timestamp_seconds",
-    "gauge",
-    SYSTEM,
-    "Since when the byte at the centre that was longest not read is unread: its upload, or the last read of it.",
-    "该中心最久未读取校验的数据自何时起未读（上传或上次读取）",
-    always=False,
-)
-READ_OBJECTIVE = Metric(
-    "tricenter_data_read_objective_seconds",
-    "gauge",
-    SYSTEM,
-    "Time within which the tier wants every byte at the centre read once.",
-    "等级规定的全部数据读取一遍的期限",
-)
-FINDINGS = Metric(
-    "tricenter_findings_open",
-    "gauge",
-    SYSTEM,
-    "Objects at the centre that verification found corrupt, missing or unreadable, and not healed since.",
-    "校验发现且尚未修复的损坏、缺失或不可读对象数",
-)
-RETAINED = Metric(
-    "tricenter_retention_last_timestamp_seconds",
-    "gauge",
-    SYSTEM,
-    "When retention last came to its end at the centre.",
-    "该中心最近一次完成过期清理的时间",
-    always=False,
-)
 BUILD = Metric(
     "tricenter_build_info",
     "gauge",
@@ -341,6 +303,8 @@ METRICS = (
     RPO_COMPLIANCE,
     EXPECTED_INTERVAL,
     POINTS,
+    POINTS_SUSPECT,
+    POINTS_OWED,
     LAST_DATA,
     LAST_LANDED,
     LAST_PROVED,
@@ -366,11 +330,7 @@ METRICS = (
     FAILURES,
     TENANT_PENDING,
     TENANT_APPLIED,
-    VERIFIED,
-    UNREAD,
-    READ_OBJECTIVE,
-    FINDINGS,
-    RETAINED,
+    *UPKEEP,
     BUILD,
     VIEW_TIME,
     VIEW_ERRORS,

@@ -8,16 +8,22 @@ from datetime import datetime
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from exporters import metrics as m
+from exporters import upkeep_metrics as u
+from exporters.metric import Metric
 from orchestrator.catalogue.activity import Activity
 from orchestrator.catalogue.board import Board, BoardRow
 from orchestrator.catalogue.facts import Key
+from orchestrator.catalogue.keys import Keys
+from orchestrator.catalogue.locks import Locks
 from orchestrator.catalogue.plans import PlanAt
 from orchestrator.catalogue.scenario import Expected
+from orchestrator.catalogue.spot_checks import SpotCheck
 from orchestrator.catalogue.verifications import Upkeep
+from policies.locks import promised
 from policies.site import Site
 
 Family = GaugeMetricFamily | CounterMetricFamily
-Sample = tuple[m.Metric, tuple[str, ...], float]
+Sample = tuple[Metric, tuple[str, ...], float]
 
 
 def families(samples: Iterable[Sample]) -> list[Family]:
@@ -30,7 +36,7 @@ def families(samples: Iterable[Sample]) -> list[Family]:
     return [made[each.name] for each in m.METRICS if each.name in made]
 
 
-def empty_family(metric: m.Metric) -> Family:
+def empty_family(metric: Metric) -> Family:
     kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
     return kind(metric.name, metric.help, labels=metric.labels)
 
@@ -39,6 +45,7 @@ def board_samples(board: Board) -> Iterator[Sample]:
     yield m.VIEW_TIME, (), board.read_at.timestamp()
     for row in board.rows:
         yield from _objectives(row)
+        yield m.POINTS_SUSPECT, _labels(row), row.suspects
         yield from _points(row)
         yield from _drills(row)
 
@@ -46,7 +53,9 @@ def board_samples(board: Board) -> Iterator[Sample]:
 def activity_samples(activity: Activity, board: Board) -> Iterator[Sample]:
     """Yield the counts. Points are counted for the rows of the board, so that a system without any shows 0."""
     for row in board.rows:
-        yield m.POINTS, _labels(row), activity.points.get(Key(row.tenant, row.system, row.centre), 0)
+        key = Key(row.tenant, row.system, row.centre)
+        yield m.POINTS, _labels(row), activity.points.get(key, 0)
+        yield m.POINTS_OWED, _labels(row), activity.owed.get(key, 0)
     for (flow, state), count in activity.runs.items():
         yield m.RUNS, (flow, state), count
     for kind, count in activity.workers.items():
@@ -73,15 +82,63 @@ def upkeep_samples(upkeep: Upkeep, site: Site) -> Iterator[Sample]:
     }
     within = {(ref.tenant.tenant, ref.name): ref.tier.schedule.read_all_within for ref in site.systems()}
     for key, names in labels.items():
-        yield m.READ_OBJECTIVE, names, within[key[:2]].total_seconds()
-        yield m.FINDINGS, names, upkeep.open_findings.get(key, 0)
+        yield u.READ_OBJECTIVE, names, within[key[:2]].total_seconds()
+        yield u.FINDINGS, names, upkeep.open_findings.get(key, 0)
+        yield u.HEALED, names, upkeep.healed.get(key, 0)
     for verified in upkeep.verified:
         if verified.place in labels:
-            yield m.VERIFIED, (*labels[verified.place], verified.depth), verified.ended_at.timestamp()
-    for metric, moments in ((m.UNREAD, upkeep.unread_since), (m.RETAINED, upkeep.expired_at)):
+            yield u.VERIFIED, (*labels[verified.place], verified.depth), verified.ended_at.timestamp()
+    for metric, moments in (
+        (u.UNREAD, upkeep.unread_since),
+        (u.RETAINED, upkeep.expired_at),
+        (u.HEALED_AT, upkeep.healed_at),
+    ):
         for key, moment in moments.items():
             if key in labels:
                 yield metric, labels[key], moment.timestamp()
+
+
+def lock_samples(locks: Mapping[Key, Locks], site: Site) -> Iterator[Sample]:
+    """Yield until when everything in use is locked, wherever a tier asks for a lock, and what was promised."""
+    for ref in site.systems():
+        for centre, copy in ref.copies.items():
+            if not copy.retention.lock:
+                continue
+            names = ref.tenant.tenant, ref.name, ref.tier.tier, centre
+            yield u.LOCK_OBJECTIVE, names, promised(copy.retention.lock).total_seconds()
+            if found := locks.get(Key(ref.tenant.tenant, ref.name, centre)):
+                yield u.LOCK_MEASURED, names, found.ran_at.timestamp()
+                yield u.LOCK_OVERWRITTEN, names, found.overwritten
+                if found.objects:
+                    yield u.LOCK_FLOOR, names, found.floor.timestamp() if found.floor else 0.0
+
+
+def spot_samples(checks: Iterable[SpotCheck], site: Site) -> Iterator[Sample]:
+    """Yield what the last comparisons with the live sources found, and how often the tiers want one."""
+    tiers = {(ref.tenant.tenant, ref.name): ref.tier for ref in site.systems()}
+    for key, tier in tiers.items():
+        yield u.SPOT_OBJECTIVE, (*key, tier.tier), tier.schedule.spot_check_every.total_seconds()
+    for each in checks:
+        if known := tiers.get((each.tenant, each.system)):
+            labels = each.tenant, each.system, known.tier
+            yield u.SPOT_CHECKED, labels, each.ended_at.timestamp()
+            yield u.SPOT_FAULTS, labels, len(each.faults)
+
+
+def key_samples(keys: Keys, site: Site) -> Iterator[Sample]:
+    """Yield what is known of the escrow, where the site has one, and of the passwords of tenants."""
+    if rule := site.escrow:
+        yield u.ESCROW_CHECKED, (), keys.checked_at.timestamp() if keys.checked_at else 0.0
+        yield u.ESCROW_CHECK_OBJECTIVE, (), rule.check_every.total_seconds()
+        yield u.ESCROW_BUNDLE_OBJECTIVE, (), rule.bundle_every.total_seconds()
+        for centre in map(str, site.vaults()):
+            bundle = keys.bundles.get(centre)
+            yield u.ESCROW_BUNDLE, (centre,), bundle.made_at.timestamp() if bundle else 0.0
+            if bundle:
+                yield u.ESCROW_MISSING, (centre,), bundle.missing
+    for (tenant, centre), moment in keys.passwords.items():
+        if tenant in site.tenants:
+            yield u.KEY_CHECKED, (centre, tenant), moment.timestamp()
 
 
 def plan_samples(plans: Iterable[PlanAt]) -> Iterator[Sample]:
@@ -127,7 +184,7 @@ def _objectives(row: BoardRow) -> Iterator[Sample]:
 
 
 def _points(row: BoardRow) -> Iterator[Sample]:
-    moments: tuple[tuple[m.Metric, datetime | None], ...] = (
+    moments: tuple[tuple[Metric, datetime | None], ...] = (
         (m.LAST_DATA, row.last_data_time),
         (m.LAST_LANDED, row.last_landed_at),
         (m.LAST_PROVED, row.proved_data_time),

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.errors import InvalidInput, UnknownName
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from orchestrator.engine.inprocess import Runner
     from orchestrator.engine.port import Actions, FlowSpec
     from orchestrator.secrets import Secret
+    from orchestrator.vault.locks import LockKeeper
+    from orchestrator.vault.probing import Probed
     from orchestrator.vault.register import Register
     from orchestrator.vault.restic import Repository
     from orchestrator.vault.s3 import Bucket, Credential, VaultAdmin
@@ -39,9 +41,13 @@ FLOWS = {
     "replicate": "orchestrator.backups.flows:REPLICATE",
     "verify": "orchestrator.backups.flows:VERIFY",
     "retention": "orchestrator.backups.flows:RETENTION",
+    "lock": "orchestrator.backups.flows:LOCK",
+    "spot-check": "orchestrator.backups.flows:SPOT_CHECK",
+    "heal": "orchestrator.backups.flows:HEAL",
     "drill": "drills.flows:DRILL",
     "recover": "drills.flows:RECOVER",
     "plan-check": "drills.plans.flows:PLAN_CHECK",
+    "escrow-bundle": "orchestrator.escrow.flows:ESCROW_BUNDLE",
     "rejoin": "drills.rejoin:REJOIN",
     "quarantine": "drills.rejoin:QUARANTINE_FLOW",
     "tenant-apply": "orchestrator.tenants.flows:TENANT_APPLY",
@@ -168,6 +174,7 @@ class App:
             "remove-scratch": remove_scratch,
             "delete-cloud-objects": self._delete_cloud_objects,
             "end-parts": self._end_parts,
+            "run-hook": self._run_hook,
             **self._recovery_actions,
         }
 
@@ -199,6 +206,11 @@ class App:
         from orchestrator.cloud.volumes import delete_all_named
 
         delete_all_named(self.tenant_cloud(centre, tenant), name)
+
+    def _run_hook(self, system: str, run: str, phase: Literal["thaw", "after"], source: str) -> None:
+        from orchestrator.backups.hooks import take_back
+
+        take_back(self, system, run, phase, source)
 
     @property
     def _recovery_actions(self) -> Actions:
@@ -236,12 +248,44 @@ class App:
         return vaults[centre]
 
     def bucket(self, centre: str, tenant: str) -> Bucket:
+        """Return the bucket of a tenant, with the credential that writes it and hides nothing but restic's locks."""
+        return self._bucket(centre, tenant, self.vault(centre).credential)
+
+    def expirer_bucket(self, centre: str, tenant: str) -> Bucket:
+        """Return the same with the credential that may hide objects. For what removes on purpose."""
+        return self._bucket(centre, tenant, self._expirer(centre))
+
+    def _bucket(self, centre: str, tenant: str, credential: str) -> Bucket:
         from orchestrator.vault.s3 import Bucket
 
         vault = self.vault(centre)
-        return Bucket(
-            centre, vault.endpoint, vault.region, vault.bucket(tenant), self._credential(vault.credential, tenant)
-        )
+        name = vault.bucket(tenant)
+        return Bucket(centre, vault.endpoint, vault.region, name, self._credential(credential, tenant))
+
+    def _expirer(self, centre: str) -> str:
+        vault = self.vault(centre)
+        return vault.expirer_credential or vault.credential
+
+    def lock_keeper(self, centre: str, tenant: str) -> LockKeeper:
+        """Return what looks at the locks of a tenant's bucket and lengthens them."""
+        from orchestrator.vault.locks import LockKeeper
+
+        vault = self.vault(centre)
+        credential = self._credential(vault.lock_credential or vault.admin_credential, tenant)
+        return LockKeeper(centre, vault.endpoint, vault.region, vault.bucket(tenant), credential)
+
+    def probe_vault(self, centre: str, tenant: str) -> Iterator[Probed]:
+        """Yield what each credential of a tenant can really do at a vault; those that were not given are left out."""
+        from orchestrator.vault.probing import Prober
+
+        vault = self.vault(centre)
+        admin = self._credential(vault.admin_credential, "")
+        prober = Prober(centre, vault.endpoint, vault.region, vault.bucket(tenant), admin)
+        yield prober.probe("writer", self._credential(vault.credential, tenant))
+        if vault.expirer_credential:
+            yield prober.probe("expirer", self._credential(vault.expirer_credential, tenant))
+        if vault.lock_credential:
+            yield prober.probe("lock", self._credential(vault.lock_credential, tenant))
 
     def vault_admin(self, centre: str) -> VaultAdmin:
         from orchestrator.vault.s3 import VaultAdmin
@@ -266,22 +310,32 @@ class App:
             for centre, vault in self.site.vaults().items()
         }
 
+    def register_bucket(self, centre: str) -> Bucket:
+        """The bucket of the register in the vault of a centre, where rescue bundles lie as well."""
+        from orchestrator.vault.s3 import Bucket
+
+        vault = self.vault(centre)
+        credential = self._credential(vault.register_credential or vault.admin_credential, "")
+        return Bucket(centre, vault.endpoint, vault.region, vault.register_bucket, credential)
+
+    def of(self, site_folder: Path, overlay: Path) -> App:
+        """Return the object graph of another site folder."""
+        return App(site_folder, overlay, debug=self.debug)
+
     def _credential(self, reference: str, tenant: str) -> Credential:
-        import json
+        from orchestrator.vault.s3 import parse_credential
 
-        from orchestrator.vault.s3 import Credential
-
-        value = self.secret(reference, tenant=tenant).reveal()
-        try:
-            parts = json.loads(value)
-            return Credential(parts["access_key"], parts["secret_key"])
-        except (ValueError, KeyError, TypeError):
-            raise InvalidInput(
-                f"{reference}: want JSON with access_key and secret_key", hint="write the credential anew"
-            ) from None
+        return parse_credential(self.secret(reference, tenant=tenant), reference)
 
     def repository(self, centre: str, ref: SystemRef) -> Repository:
-        """Return the restic repository of a system at a centre."""
+        """Return the restic repository of a system at a centre, for what reads and adds."""
+        return self._repository(centre, ref, self.vault(centre).credential)
+
+    def expirer(self, centre: str, ref: SystemRef) -> Repository:
+        """Return the same repository for what forgets and prunes."""
+        return self._repository(centre, ref, self._expirer(centre))
+
+    def _repository(self, centre: str, ref: SystemRef, credential: str) -> Repository:
         from orchestrator.vault.restic import Repository
 
         vault, tenant = self.vault(centre), ref.tenant.tenant
@@ -291,8 +345,9 @@ class App:
             vault.region,
             vault.bucket(tenant),
             ref.name,
-            self._credential(vault.credential, tenant),
+            self._credential(credential, tenant),
             self.secret(self.site.repository_password, tenant=tenant),
+            remover=self._credential(self._expirer(centre), tenant),
             cache=self.state / "cache" / "restic",
         )
 

@@ -38,6 +38,7 @@ COMMANDS = {
     "backup": Room("orchestrator.backups.commands:backup", "备份与恢复 back up, list and restore systems"),
     "replicate": Room("orchestrator.backups.commands:replicate", "复制到异地 copy recovery points to the far centre"),
     "schedule": Room("orchestrator.schedule.commands:schedule", "定时任务 what is done next by itself, and why"),
+    "vault": Room("orchestrator.backups.lock_commands:vault", "保险库 object locks; bring back what was deleted"),
     "restic": Room("orchestrator.vault.commands:restic", "直接运行 restic plain restic on one repository"),
     "drill": Room("drills.commands:drill", "灾备演练 rehearse recovery and measure RPO and RTO"),
     "plan": Room("drills.plans.commands:plan", "恢复预案 recovery plans: write, show, are they ready"),
@@ -55,6 +56,10 @@ COMMANDS = {
     "serve": Room("orchestrator.server.serving:serve", "服务 the engine, the schedule, the API and /metrics"),
     "worker": Room("orchestrator.server.serving:worker", "执行者 the engine alone, any number on PostgreSQL"),
     "run": Room("orchestrator.server.run_commands:run", "任务 list, follow, start, abort and approve runs"),
+    "escrow": Room("orchestrator.escrow.commands:escrow", "托管 rescue bundles, and the shares that open them"),
+    "key": Room("orchestrator.escrow.key_commands:key", "口令 the passwords of repositories: check, rotate"),
+    "rescue": Room("orchestrator.escrow.rescue_commands:rescue", "救援 begin again from one vault and the shares"),
+    "catalogue": Room("orchestrator.backups.rebuild_commands:catalogue", "目录库 read points back from a vault"),
     "db": Room("orchestrator.catalogue.commands:db", "目录数据库 the database: its version, and upgrading it"),
 }
 

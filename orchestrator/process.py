@@ -134,6 +134,9 @@ class Child:
     """A running child process. Use as a context manager: leaving the block stops it, SIGINT first.
 
     SIGINT and not SIGTERM, because restic 0.14 removes its lock on SIGINT and leaves it on SIGTERM.
+
+    `output` is a file that takes all it says: a program that leaves a daemon behind would keep a pipe open for ever.
+    `always` is for what takes something back: it is started although the work or the whole process is being stopped.
     """
 
     def __init__(
@@ -144,12 +147,14 @@ class Child:
         cwd: Path | None = None,
         stdin: int | IO[bytes] | None = None,
         stdout: int | IO[bytes] | None = None,
+        output: IO[bytes] | None = None,
         user: str | None = None,
         on_stderr: Line | None = None,
+        always: bool = False,
     ) -> None:
-        if _stopping.is_set():
+        if _stopping.is_set() and not always:
             raise Interrupted("中断 interrupted", hint="what was done is kept; run the same command again")
-        leash = current_leash()
+        leash = None if always else current_leash()
         if leash:
             leash.check()
         self.program = Path(argv[0]).name
@@ -160,8 +165,8 @@ class Child:
             env=environment(env),
             cwd=cwd,
             stdin=subprocess.DEVNULL if stdin is None else stdin,
-            stdout=subprocess.PIPE if stdout is None else stdout,
-            stderr=subprocess.PIPE,
+            stdout=output or (subprocess.PIPE if stdout is None else stdout),
+            stderr=subprocess.STDOUT if output else subprocess.PIPE,
             user=user,
             group=user,
             extra_groups=[] if user else None,
@@ -169,13 +174,13 @@ class Child:
         )
         self._reader = threading.Thread(target=self._read_stderr, daemon=True)
         self._reader.start()
-        _living.add(self)
+        if not always:
+            _living.add(self)
         if leash:
             leash.hold(self)
 
     def _read_stderr(self) -> None:
-        assert self._popen.stderr is not None
-        for raw in self._popen.stderr:
+        for raw in self._popen.stderr or ():
             line = raw.decode("utf-8", "replace").rstrip("\n")
             self._stderr.append(line)
             if self._on_stderr:

@@ -44,6 +44,7 @@ def misfits(draft: Draft) -> Iterator[Finding]:
     yield from _distances(draft)
     yield from _buckets_legal(draft)
     yield from _credentials_own(draft)
+    yield from _credentials_split(draft)
     yield from _mlps(draft)
     yield from _limits_of_something(draft)
     yield from _blackouts_fit(draft)
@@ -188,7 +189,11 @@ def _buckets_legal(draft: Draft) -> Iterator[Finding]:
 def _credentials_own(draft: Draft) -> Iterator[Finding]:
     trails = [
         ("repository_password",),
-        *(("centres", each, "vault", "credential") for each in ("same-city", "provincial")),
+        *(
+            ("centres", each, "vault", credential)
+            for each in ("same-city", "provincial")
+            for credential in ("credential", "expirer_credential", "lock_credential")
+        ),
     ]
     for trail in trails:
         value, place = draft.text(*trail), draft.at(*trail)
@@ -203,6 +208,21 @@ def _credentials_own(draft: Draft) -> Iterator[Finding]:
             want = "one for each: file:…/{tenant}…"
             hint = "whoever holds this secret reads every tenant's copies"
             yield fault_at(place, ".".join(trail), got, want, hint, "warning")
+
+
+def _credentials_split(draft: Draft) -> Iterator[Finding]:
+    """What writes must not be what deletes: the key that every backup uses is the first that an attacker has."""
+    for centre in ("same-city", "provincial"):
+        vault = draft.at("centres", centre, "vault")
+        if vault is None or vault.value is None:
+            continue
+        path = f"centres.{centre}.vault.expirer_credential"
+        writer, expirer = (draft.text("centres", centre, "vault", key) for key in ("credential", "expirer_credential"))
+        if writer and expirer in (None, writer):
+            got = "nothing: credential also deletes" if expirer is None else "the same as credential"
+            want = "a credential of its own for retention, so that the one that writes need not delete"
+            place = vault.at("expirer_credential") or vault
+            yield fault_at(place, path, got, want, "docs/vault.md says what each may do", "warning")
 
 
 def _mlps(draft: Draft) -> Iterator[Finding]:

@@ -11,9 +11,10 @@ from policies.draft import Draft, fault_at, listed, network_of, unknown_name
 from policies.findings import Finding, did_you_mean
 from policies.probe import PROOF_OF_KIND
 
-#: Which kind of source a probe can look at.
-KIND_OF_PROBE = {proof.model_fields["kind"].default: kind for kind, proof in PROOF_OF_KIND.items()} | {
-    "sql": "postgresql"
+#: Which kinds of source a probe can look at.
+KINDS_OF_PROBE: dict[str, tuple[str, ...]] = {"sql": ("postgresql", "mysql")} | {
+    proof.model_fields["kind"].default: tuple(kind for kind, other in PROOF_OF_KIND.items() if other is proof)
+    for proof in PROOF_OF_KIND.values()
 }
 #: Where a probe looks that is given no port.
 PORT_OF_PROBE = {"tcp": None, "http": 80, "server-sql": 5432}
@@ -87,22 +88,22 @@ def _probes_fit(where: str, name: str, recovery: Node, known: _Known) -> Iterato
     system = known.systems[name]
     for index, probe in enumerate(listed(recovery.at("probes"))):
         kind, path = probe.text("kind"), f"{where}.probes[{index}]"
-        if kind in KIND_OF_PROBE:
-            yield from _source_fits(path, name, probe, KIND_OF_PROBE[kind], system)
+        if kind in KINDS_OF_PROBE:
+            yield from _source_fits(path, name, probe, KINDS_OF_PROBE[kind], system)
         elif kind in PORT_OF_PROBE:
             yield from _server_fits(path, name, probe, system, known.tenants[name.partition("/")[0]])
 
 
-def _source_fits(where: str, name: str, probe: Node, wanted: str, system: Node) -> Iterator[Finding]:
+def _source_fits(where: str, name: str, probe: Node, wanted: tuple[str, ...], system: Node) -> Iterator[Finding]:
     sources, source, path = dict(system.items("sources")), probe.text("source"), f"{where}.source"
     place = probe.at("source") or probe
     if source is None:
         return
     if source not in sources:
-        fitting = [each for each, node in sources.items() if node.text("kind") == wanted]
+        fitting = [each for each, node in sources.items() if node.text("kind") in wanted]
         yield fault_at(place, path, source, f"a source of {name}", did_you_mean(source, fitting or sources))
-    elif (kind := sources[source].text("kind")) in PROOF_OF_KIND and kind != wanted:
-        want = f"a {wanted} source, which a probe of kind {probe.text('kind')} looks at"
+    elif (kind := sources[source].text("kind")) in PROOF_OF_KIND and kind not in wanted:
+        want = f"a {' or '.join(wanted)} source, which a probe of kind {probe.text('kind')} looks at"
         yield fault_at(place, path, f"{source}, a {kind} source", want)
 
 
@@ -222,12 +223,12 @@ def _figures_fit(where: str, plan: Node, known: _Known) -> Iterator[Finding]:
 
 def _figure_source_fits(path: str, name: str, figure: Node, system: Node) -> Iterator[Finding]:
     sources = dict(system.items("sources"))
-    databases = [source for source, each in sources.items() if each.text("kind") == "postgresql"]
+    databases = [source for source, each in sources.items() if each.text("kind") in KINDS_OF_PROBE["sql"]]
     if (source := figure.at("source")) and isinstance(source.value, str) and source.value not in databases:
         kind = sources[source.value].text("kind") if source.value in sources else None
         got = f"{source.value}, a {kind} source" if kind else source.value
         yield fault_at(
-            source, f"{path}.source", got, f"a postgresql source of {name}", did_you_mean(source.value, databases)
+            source, f"{path}.source", got, f"a database source of {name}", did_you_mean(source.value, databases)
         )
 
 

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import IPv4Address
+from typing import get_args
 
 from policies.document import Node
 from policies.draft import Draft, fault_at, listed, network_of, unknown_name
 from policies.findings import Finding, did_you_mean
 from policies.graph import circle
+from policies.site import Vault
+from policies.tiers import CentreName
 
 #: The group that every project has from the start.
 DEFAULT_GROUP = "default"
+
+#: Kinds of source that are proved by drills, and put back by people.
+NOT_PLACED = ("mysql",)
+#: The places of a vault, and what its buckets are called unless it says otherwise.
+CENTRES = get_args(CentreName)
+DEFAULT_BUCKET_PREFIX = str(Vault.model_fields["bucket_prefix"].default)
+
+#: The kinds of source that need a cloud, and what for.
+HELD_BY_A_CLOUD = {"volume": "holds volumes", "cloud": "holds the tenant's project"}
 
 
 def systems_misfits(draft: Draft) -> Iterator[Finding]:
@@ -22,7 +34,9 @@ def systems_misfits(draft: Draft) -> Iterator[Finding]:
             path = f"tenants[{tenant}].systems.{name}"
             yield from _servers_fit(path, node, system, taken)
             yield from _standby_fits(path, draft, system)
-    yield from _volumes_have_a_cloud(draft)
+            yield from _hooks_fit(path, system)
+            yield from _buckets_fit(path, draft, system)
+    yield from _have_a_cloud(draft)
 
 
 def _servers_fit(where: str, tenant: Node, system: Node, taken: dict[str, Node]) -> Iterator[Finding]:
@@ -107,21 +121,62 @@ def _standby_fits(where: str, draft: Draft, system: Node) -> Iterator[Finding]:
             elif kind and own and kind != own:
                 want = f"{own}, as the source at production"
                 yield fault_at(place.at("kind") or place, f"{path}.kind", kind, want)
-            elif kind == "volume" and draft.head and not draft.at("centres", centre, "cloud"):
+            elif kind in NOT_PLACED:
+                want = "nothing: no run puts a source of this kind in a place"
+                yield fault_at(place.at("kind") or place, f"{path}.kind", kind, want, "leave it out of standby")
+            elif kind in HELD_BY_A_CLOUD and draft.head and not draft.at("centres", centre, "cloud"):
                 hint = f"write centres.{centre}.cloud in site.yaml"
-                want = f"a cloud at {centre} that holds volumes"
-                yield fault_at(place.at("kind") or place, f"{path}.kind", "volume", want, hint)
+                want = f"a cloud at {centre} that {HELD_BY_A_CLOUD[kind]}"
+                yield fault_at(place.at("kind") or place, f"{path}.kind", kind, want, hint)
 
 
-def _volumes_have_a_cloud(draft: Draft) -> Iterator[Finding]:
+def _hooks_fit(where: str, system: Node) -> Iterator[Finding]:
+    sources = dict(system.items("sources"))
+    for name, hooks in system.items("hooks", "sources"):
+        if name not in sources:
+            want = "a source of the system"
+            yield fault_at(hooks, f"{where}.hooks.sources.{name}", name, want, did_you_mean(name, sources))
+
+
+def _buckets_fit(where: str, draft: Draft, system: Node) -> Iterator[Finding]:
+    """Yield buckets that would be their own backup, or that a failover would restore into what it restores from."""
+    taken: dict[tuple[str, str, str], str] = {}
+    places = [(f"{where}.sources.{name}", node) for name, node in system.items("sources")]
+    for centre, standby in system.items("standby"):
+        places += [(f"{where}.standby.{centre}.{name}", node) for name, node in standby.items()]
+    for path, node in places:
+        bucket = node.at("bucket")
+        if node.text("kind") != "bucket" or bucket is None:
+            continue
+        if vault := _vault_with(draft, node):
+            got = f"{bucket.value}, a bucket of the vault at {vault}"
+            yield fault_at(bucket, f"{path}.bucket", got, "the application's own bucket, which is no vault's")
+        place = (node.text("endpoint") or "", node.text("bucket") or "", node.text("prefix") or "")
+        if place in taken:
+            got = f"{bucket.value}, which is {taken[place]} already"
+            yield fault_at(bucket, f"{path}.bucket", got, "a bucket for each source and each centre")
+        taken.setdefault(place, path.removeprefix(f"{where}."))
+
+
+def _vault_with(draft: Draft, source: Node) -> str | None:
+    """Return the centre whose vault has the bucket of a source, going by the name of the bucket."""
+    for centre in CENTRES:
+        vault = draft.at("centres", centre, "vault")
+        if vault is None or vault.text("endpoint") != source.text("endpoint"):
+            continue
+        if (source.text("bucket") or "").startswith(vault.text("bucket_prefix") or DEFAULT_BUCKET_PREFIX):
+            return str(centre)
+    return None
+
+
+def _have_a_cloud(draft: Draft) -> Iterator[Finding]:
     cloud = draft.at("centres", "production", "cloud")
     if draft.head is None or (cloud and cloud.value is not None):
         return
     for tenant, name, system in draft.systems():
         for source, node in system.items("sources"):
-            if node.text("kind") == "volume":
+            if (kind := node.text("kind")) in HELD_BY_A_CLOUD:
                 path = f"tenants[{tenant}].systems.{name}.sources.{source}.kind"
                 hint = "write centres.production.cloud in site.yaml"
-                yield fault_at(
-                    node.at("kind") or node, path, "volume", "a cloud at production that holds volumes", hint
-                )
+                want = f"a cloud at production that {HELD_BY_A_CLOUD[kind]}"
+                yield fault_at(node.at("kind") or node, path, kind, want, hint)

@@ -1,10 +1,10 @@
 """Which recovery point to use, as people and the schedule write it.
 
-latest          the newest data at the centre; also when nothing is written
+latest          the newest good data at the centre; also when nothing is written
 proved          the newest that a restore has proved there
 at:TIME         the newest of TIME (ISO 8601) or before: from before a mistake, or an attacker
 random:SPAN     any one of the SPAN (30d) before the newest: what nobody picked must be good as well
-ID              this one
+ID              this one, also when it is suspect or bad: all others choose among the good ones
 """
 
 from __future__ import annotations

@@ -32,6 +32,20 @@ class ImageProbe(Model):
     source: Name
 
 
+class ObjectsProbe(Model):
+    """Every restored object has the size, SHA-256, content type and metadata that it was read with at backup time."""
+
+    kind: Literal["objects"] = "objects"
+    source: Name
+
+
+class DefinitionProbe(Model):
+    """The restored definition of the tenant's cloud is the one that was read at backup time, byte for byte."""
+
+    kind: Literal["definition"] = "definition"
+    source: Name
+
+
 class SqlProbe(Model):
     """A query on the restored database answers what is expected (compared as text)."""
 
@@ -91,7 +105,7 @@ class Figure(Model):
     """One value of one recovered system."""
 
     system: str = Field(pattern=r"^[a-z0-9-]+/[a-z0-9-]+$", description="TENANT/SYSTEM, one of the plan's")
-    source: Name = Field(description="a postgresql source of it")
+    source: Name = Field(description="a postgresql or mysql source of it")
     query: Words = Field(description="one SELECT that answers one value")
 
 
@@ -103,14 +117,17 @@ class Reconciliation(Model):
     right: Figure
 
 
-Proof = ManifestProbe | FingerprintProbe | ImageProbe
+Proof = ManifestProbe | FingerprintProbe | ImageProbe | ObjectsProbe | DefinitionProbe
 DataProbe = Proof | SqlProbe
 ServerProbe = TcpProbe | HttpProbe | ServerSqlProbe
 Probe = Annotated[DataProbe | ServerProbe | CommandProbe, Field(discriminator="kind")]
 
 #: The probe that every source of a kind gets, whether a plan names it or not.
-PROOF_OF_KIND: dict[str, type[ManifestProbe | FingerprintProbe | ImageProbe]] = {
+PROOF_OF_KIND: dict[str, type[Proof]] = {
     "path": ManifestProbe,
     "postgresql": FingerprintProbe,
+    "mysql": FingerprintProbe,
     "volume": ImageProbe,
+    "bucket": ObjectsProbe,
+    "cloud": DefinitionProbe,
 }

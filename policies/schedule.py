@@ -3,10 +3,10 @@
 **Failures.** A run that failed is repeated after a minute, then after as long as it has been failing, so the waits
 double; never later than the work's interval or six hours. An aborted run is left for one interval, a day at most.
 
-**Priorities.** 0 asked for by a person (never given here), 1 backup and replicate, 2 verify and restore test,
-3 retention and drift. Within one the earliest deadline goes first, and of equal deadlines the shorter RPO. That is the
-order of the list that `due` returns; the number needs no rank in it, since a shorter RPO makes an earlier deadline
-wherever the newest points are of one time.
+**Priorities.** 0 asked for by a person (never given here), 1 backup, replicate and heal, 2 verify, locks, spot check
+and restore test, 3 the rest. Within one the earliest deadline goes first, and of equal deadlines the shorter RPO. That
+is the order of the list that `due` returns; the number needs no rank in it, since a shorter RPO makes an earlier
+deadline wherever the newest points are of one time.
 
 **Holds.** Windows and blackouts hold work back; what was held spreads over the time that opens.
 
@@ -31,6 +31,7 @@ from policies.work import (
     Facts,
     Failures,
     Work,
+    bundle_of,
     copy_centres,
     drift_of,
     plan_centres,
@@ -46,19 +47,23 @@ SPREAD = timedelta(days=1)
 #: How far back a calendar reaches, to know what was held until now.
 BEHIND = timedelta(days=9)
 
-_HEAVY: frozenset[ActionName] = frozenset(("read", "restore-test", "retention"))
+_HEAVY: frozenset[ActionName] = frozenset(("read", "restore-test", "retention", "spot-check"))
 _CLASS: Mapping[ActionName, int] = {
-    "backup": 1, "replicate": 1, "check": 2, "read": 2, "restore-test": 2, "retention": 3, "tenant-drift": 3,
-    "plan-check": 3,
+    "backup": 1, "replicate": 1, "heal": 1, "check": 2, "read": 2, "restore-test": 2, "lock": 2, "spot-check": 2,
+    "retention": 3, "tenant-drift": 3, "plan-check": 3, "escrow-bundle": 3,
 }  # fmt: skip
 _TITLE: Mapping[ActionName, Text] = {
     "backup": Text(zh="备份", en="backup"),
     "check": Text(zh="结构校验", en="structural check"),
     "read": Text(zh="滚动读取校验", en="rolling read"),
+    "heal": Text(zh="修复", en="healing"),
     "restore-test": Text(zh="恢复测试", en="restore test"),
     "retention": Text(zh="过期清理", en="retention"),
+    "lock": Text(zh="延长对象锁", en="object locks lengthened"),
     "tenant-drift": Text(zh="租户漂移检查", en="look for drift"),
     "plan-check": Text(zh="预案就绪检查", en="is the plan ready"),
+    "spot-check": Text(zh="现行数据抽查", en="spot check against the live sources"),
+    "escrow-bundle": Text(zh="救援包", en="rescue bundle"),
 }
 
 
@@ -153,6 +158,9 @@ def _all_work(site: Site, facts: Facts, now: datetime) -> Iterator[tuple[Work, S
         yield from ((work, ref) for work in work_of(ref, facts, now, fitting))
     for cloud in site.clouds():
         yield drift_of(site, cloud, facts, now), None
+    for vault in site.vaults():
+        if bundle := bundle_of(site, vault, facts):
+            yield bundle, None
     for name, plan in site.plans.items():
         for centre in centres[name]:
             yield plan_check_of(site, plan, centre, facts, now), None
@@ -251,6 +259,11 @@ def _reason(work: Work) -> tuple[str, str]:
     if work.action == "replicate":
         source, target = work.arguments["source"], work.arguments["target"]
         return f"{target} 缺少 {source} 已有的恢复点", f"{target} lacks a point that {source} has"
+    if work.action == "heal":
+        return (
+            f"{work.arguments['centre']} 有损坏或缺失的对象",
+            f"{work.arguments['centre']} has corrupt or lost objects",
+        )
     every, title = format_duration(work.interval.total_seconds()), _TITLE[work.action]
     return f"{title.zh}，每 {every} 一次", f"{title.en} every {every}"
 

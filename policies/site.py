@@ -9,11 +9,13 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
+from policies.escrow import Escrow
 from policies.limits import Limit, Slot
 from policies.plan import SYSTEM_PATTERN, Plan
 from policies.tenant import System, Tenant
 from policies.tiers import CentreName, CopyRule, Tier
 from policies.values import (
+    ENDPOINT_PATTERN,
     LongName,
     Misfit,
     MisfitError,
@@ -29,7 +31,6 @@ from policies.values import (
 from policies.windows import Day, Moment, TimeZone, moment_of
 
 EARTH_RADIUS_KM = 6371.0
-ENDPOINT_PATTERN = r"^https?://[^/\s@]+$"
 DOMAIN_PATTERN = r"^[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?$"
 BUCKET_PREFIX_PATTERN = r"^[a-z0-9][a-z0-9-]{0,20}$"
 
@@ -55,7 +56,17 @@ class Vault(Model):
         "dr-", pattern=BUCKET_PREFIX_PATTERN, description="a tenant's bucket is this and its name"
     )
     credential: SecretRef = Field(
-        description="JSON {access_key, secret_key} that writes one tenant's bucket; {tenant} stands for its name"
+        description="JSON {access_key, secret_key} that writes one tenant's bucket and deletes nothing but restic's "
+        "locks; {tenant} stands for its name"
+    )
+    expirer_credential: SecretRef | None = Field(
+        None,
+        description="JSON {access_key, secret_key} that may hide objects of a tenant's bucket; credential's if none",
+    )
+    lock_credential: SecretRef | None = Field(
+        None,
+        description="JSON {access_key, secret_key} that lists a tenant's bucket, and reads and lengthens its locks; "
+        "admin_credential's if none",
     )
     admin_credential: SecretRef = Field(description="JSON {access_key, secret_key} that may create buckets")
     register_credential: SecretRef | None = Field(
@@ -100,7 +111,20 @@ class NetworkZone(Model):
 
 
 #: What the schedule does by itself, as blackouts name it.
-ActionName = Literal["backup", "replicate", "check", "read", "restore-test", "retention", "tenant-drift", "plan-check"]
+ActionName = Literal[
+    "backup",
+    "replicate",
+    "check",
+    "read",
+    "heal",
+    "restore-test",
+    "retention",
+    "lock",
+    "tenant-drift",
+    "plan-check",
+    "spot-check",
+    "escrow-bundle",
+]
 
 
 class Blackout(Model):
@@ -110,8 +134,8 @@ class Blackout(Model):
     end: Moment = Field(alias="to", description="when it ends; a day alone is included")
     reason: Text
     forbids: tuple[ActionName, ...] = Field(
-        ("check", "read", "restore-test", "retention", "tenant-drift"),
-        description="everything except backup, replicate and plan-check when not given",
+        ("check", "read", "restore-test", "retention", "tenant-drift", "spot-check"),
+        description="everything except backup, replicate, heal, lock, plan-check and escrow-bundle when not given",
     )
     centres: tuple[CentreName, ...] = Field((), description="only work that touches these; all when not given")
     tenants: tuple[Name, ...] = Field((), description="only these tenants; all when no system is given either")
@@ -225,6 +249,7 @@ class SiteFile(Model):
     blackouts: tuple[Blackout, ...] = Field((), description="periods in which scheduled work is held back")
     holidays: tuple[Holiday, ...] = Field((), description="days on which no drill by people is planned")
     dns: Dns | None = Field(None, description="where the names of plans are switched")
+    escrow: Escrow | None = Field(None, description="who opens the rescue bundles when nothing else is left")
 
 
 class Site(SiteFile):

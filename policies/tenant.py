@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network
+from itertools import accumulate
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from policies.values import Misfit, MisfitError, Model, Name, SecretRef, Text, Whole, Words
+from policies.excludes import Excludes, pattern_fault, place_fault
+from policies.hooks import NO_HOOKS, Hooks
+from policies.values import ENDPOINT_PATTERN, Misfit, MisfitError, Model, Name, SecretRef, Text, Whole, Words
 
 PORTS_PATTERN = r"^\d{1,5}(-\d{1,5})?$"
 ABSOLUTE_PATTERN = r"^/"
+TABLE_PATTERN = r"^[^.]+\.[^.]+$"
 
 
 def _quota(value: Any) -> Any:
@@ -69,6 +73,20 @@ class Member(Model):
     name: Words
     role: Literal["member", "reader", "manager"] = "member"
     email: str | None = None
+
+
+def _below(value: str) -> str:
+    parts = value.split("/")
+    if not all(parts) or {".", ".."} & set(parts):
+        raise ValueError("want a path below the folder such as reports/canary.docx")
+    return value
+
+
+#: A file below a folder, as its manifest names it.
+RelativePath = Annotated[str, Field(min_length=1), AfterValidator(_below)]
+
+#: A table with its schema.
+TableName = Annotated[str, Field(pattern=TABLE_PATTERN)]
 
 
 def _no_number(value: Any) -> Any:
@@ -142,7 +160,27 @@ class PathSource(Model):
 
     kind: Literal["path"]
     path: str = Field(pattern=ABSOLUTE_PATTERN, description="absolute path on the host that runs the backup")
-    exclude: tuple[Words, ...] = Field((), description="patterns of restic's --exclude")
+    exclude: tuple[Words, ...] = Field((), description="patterns of restic's --exclude, but for those with ! in front")
+    one_file_system: bool = Field(False, description="stop at mount points (restic --one-file-system)")
+    canaries: tuple[RelativePath, ...] = Field((), description="files below it that nobody ever changes")
+
+    @model_validator(mode="after")
+    def _patterns_can_be_honoured(self) -> Self:
+        misfits = [
+            Misfit(("exclude",), f"{pattern!r}, {fault}", "patterns that restic and the proof take alike")
+            for pattern in self.exclude
+            if (fault := pattern_fault(pattern) or place_fault(pattern, self.path))
+        ]
+        if not misfits:
+            excludes = Excludes(self.exclude, self.path)
+            misfits = [
+                Misfit(("canaries", str(number)), canary, "a file that exclude does not leave out")
+                for number, canary in enumerate(self.canaries)
+                if any(map(excludes.leave_out, accumulate((name,) for name in canary.split("/"))))
+            ]
+        if misfits:
+            raise MisfitError(misfits)
+        return self
 
 
 class PostgresqlSource(Model):
@@ -154,6 +192,18 @@ class PostgresqlSource(Model):
     database: Words
     user: Words
     password: SecretRef
+    canaries: tuple[TableName, ...] = Field((), description="tables that nobody ever changes: public.canary")
+
+
+class MysqlSource(Model):
+    """A MySQL or MariaDB database, dumped in one transaction and streamed into the vault."""
+
+    kind: Literal["mysql"]
+    host: Words
+    port: Whole = Field(3306, ge=1, le=65535)
+    database: Words
+    user: Words = Field(description="may read the database, and hold all writers for a moment (RELOAD)")
+    password: SecretRef
 
 
 class VolumeSource(Model):
@@ -163,7 +213,37 @@ class VolumeSource(Model):
     volume: Words = Field(description="name of the volume in the tenant's project at production")
 
 
-Source = Annotated[PathSource | PostgresqlSource | VolumeSource, Field(discriminator="kind")]
+class BucketSource(Model):
+    """The objects of an S3 or Swift bucket as they are now. Older versions of them are not taken."""
+
+    kind: Literal["bucket"]
+    endpoint: str = Field(pattern=ENDPOINT_PATTERN, description="URL of the object store without a path")
+    region: Words = "us-east-1"
+    bucket: Words
+    prefix: str = Field("", description="only objects whose key begins so; the rest of the key is what is kept")
+    credential: SecretRef = Field(description="JSON {access_key, secret_key}; to back up, it lists and reads")
+    restore_credential: SecretRef | None = Field(
+        None,
+        description="JSON {access_key, secret_key} that may write, to restore; credential if none",
+    )
+    may_be_empty: bool = Field(False, description="whether no object at all is something to back up")
+
+
+class CloudSource(Model):
+    """What the tenant has at the cloud of the centre where the system is active, as a definition."""
+
+    kind: Literal["cloud"]
+
+
+Source = Annotated[
+    PathSource | PostgresqlSource | MysqlSource | VolumeSource | BucketSource | CloudSource, Field(discriminator="kind")
+]
+
+#: Sources that stand at another centre as they stand at production, without being told: by the name of the volume,
+#: and as whatever the tenant has there.
+KINDS_ANYWHERE = frozenset({"volume", "cloud"})
+#: Sources that are read from a cloud.
+KINDS_OF_CLOUD = KINDS_ANYWHERE
 
 
 class Server(Model):
@@ -192,15 +272,20 @@ class System(Model):
     standby: dict[StandbyName, dict[Name, Source]] = Field(
         default_factory=dict,
         description="where the same sources stand at another centre when the system is active there; "
-        "a volume keeps its name when it is not given",
+        "a volume keeps its name when it is not given, and a cloud definition needs no place",
     )
+    hooks: Hooks = Field(NO_HOOKS, description="programs that make the sources stand still while they are captured")
+
+    def hooks_at(self, centre: str) -> Hooks:
+        """Return the hooks of the system as it is active at `centre`: their programs are at production only."""
+        return self.hooks if centre == "production" else NO_HOOKS
 
     def sources_at(self, centre: str) -> dict[str, Source]:
         """Return the sources of the system as it is active at `centre`. Those with no place there are left out."""
         if centre == "production":
             return dict(self.sources)
         places = {str(name): given for name, given in self.standby.items()}.get(centre, {})
-        kept = {name: each for name, each in self.sources.items() if each.kind == "volume"}
+        kept = {name: each for name, each in self.sources.items() if each.kind in KINDS_ANYWHERE}
         return {name: place for name in self.sources if (place := places.get(name, kept.get(name)))}
 
 

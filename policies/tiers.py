@@ -9,18 +9,42 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from policies.plan import Kind
+from policies.spot import SpotCheckRule
 from policies.values import Duration, Misfit, MisfitError, Model, Name, Span, Text, Whole, format_duration
 from policies.windows import Window, longest_gap
 
 CentreName = Literal["production", "same-city", "provincial"]
 
 
+#: The lengths of time of which the newest point is kept, the shortest first.
+UNITS = ("hourly", "daily", "weekly", "monthly", "yearly")
+
+
+class Keep(Model):
+    """Of how many hours, days, weeks, months and years the newest good point is kept, however old it is.
+
+    Those that have a point are counted, back from the newest one, in the site's time zone; weeks are those of ISO 8601.
+    """
+
+    hourly: Whole = Field(0, ge=0, le=100_000)
+    daily: Whole = Field(0, ge=0, le=100_000)
+    weekly: Whole = Field(0, ge=0, le=10_000)
+    monthly: Whole = Field(0, ge=0, le=1200)
+    yearly: Whole = Field(0, ge=0, le=100)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many of each unit, the shortest first."""
+        return {unit: getattr(self, unit) for unit in UNITS}
+
+
 class Retention(Model):
     """How long recovery points stay at one centre. A far centre keeps at least what the nearer one keeps."""
 
     keep_within: Span = Field(description="age up to which recovery points are kept")
+    keep: Keep = Field(Keep(), description="of how many hours, days, weeks, months, years the newest is kept besides")
     lock: Duration = Field(
-        description="object lock (compliance mode) from upload: the vault refuses deletion until then; 0s is no lock"
+        description="object lock (compliance mode) from upload, lengthened while in use: the vault refuses deletion "
+        "until then; 0s is no lock"
     )
 
 
@@ -30,6 +54,21 @@ class CopyRule(Model):
     rpo: Span = Field(description="recovery point objective: how much work, counted in time, may be lost")
     rto: Span = Field(description="recovery time objective: from the outage's start to the last proof that passed")
     retention: Retention
+
+
+class SuspicionRule(Model):
+    """When a recovery point is suspect: against the last good points of the same system."""
+
+    compared_with: Whole = Field(10, ge=1, le=100, description="so many good points tell what is usual")
+    shrunk_below: float = Field(
+        0.5, ge=0, le=1, description="a source of less than this share of its usual bytes, files or rows; 0 is never"
+    )
+    changed_above: float = Field(
+        0.5, ge=0, le=1, description="more than this share of files or bytes changed at once; 1 is never"
+    )
+    deviations: float = Field(
+        6.0, ge=1, le=100, description="where more is usual: so many times the usual deviation above it"
+    )
 
 
 class DrillRule(Model):
@@ -43,7 +82,9 @@ class DrillRule(Model):
 class WindowRule(Model):
     """When scheduled work may start, in the site's local time. No window: at any time."""
 
-    heavy: tuple[Window, ...] = Field((), description="retention, data reads and restore tests; anytime when not given")
+    heavy: tuple[Window, ...] = Field(
+        (), description="retention, data reads, restore tests and spot checks; anytime when not given"
+    )
     backup: tuple[Window, ...] = Field((), description="backups; anytime when not given")
 
 
@@ -60,6 +101,8 @@ class ScheduleRule(Model):
         timedelta(days=30), description="every other restore test takes a random point of this time; 0s: the newest"
     )
     retention_every: Span = Field(timedelta(days=1), description="expiry of points past keep_within, at every centre")
+    spot_check_every: Span = Field(timedelta(days=7), description="the newest point is compared with the live sources")
+    spot_check: SpotCheckRule = SpotCheckRule()
     windows: WindowRule = WindowRule()
 
 
@@ -74,6 +117,7 @@ class Tier(Model):
     )
     drill: DrillRule
     schedule: ScheduleRule = ScheduleRule()
+    suspicion: SuspicionRule = SuspicionRule()
     gbt20988_level: Whole = Field(
         ge=1, le=6, description="the GB/T 20988 level aimed at; reaching it takes all seven elements"
     )
@@ -128,6 +172,24 @@ def objective_misfits(
             f"at least {format_duration(near.retention.keep_within.total_seconds())}, what same-city keeps",
             "the provincial centre keeps at least what the same-city centre keeps",
         )
+    if near and far:
+        yield from _keep_misfits(near.retention.keep, far.retention.keep)
+
+
+def _keep_misfits(near: Keep, far: Keep) -> Iterator[Misfit]:
+    """Yield where the provincial centre would let go what same-city keeps.
+
+    Number by number, for nothing else holds for every history: a longer keep_within does not keep the last 12 months
+    that have a point when a system is backed up once a year, nor do many days when weeks are counted.
+    """
+    for unit, count in near.counts().items():
+        if far.counts()[unit] < count:
+            yield Misfit(
+                ("copies", "provincial", "retention", "keep", unit),
+                str(far.counts()[unit]),
+                f"at least {count}, as same-city keeps",
+                "the provincial centre keeps at least what the same-city centre keeps",
+            )
 
 
 def _schedule_misfits(

@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 NAME_PATTERN = r"^[a-z][a-z0-9-]{0,38}[a-z0-9]$"
 #: Long enough for a tenant's name, a hyphen and a system's name.
 LONG_NAME_PATTERN = r"^[a-z][a-z0-9-]{0,79}[a-z0-9]$"
+ENDPOINT_PATTERN = r"^https?://[^/\s@]+$"
 SECRET_PATTERN = r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$"  # noqa: S105 - the form of a reference, not a secret
 DURATION_PATTERN = r"^\s*([0-9]+\s*[smhdw]\s*)+$"
 

@@ -21,10 +21,12 @@ from policies.document import Node, Trail
 from policies.findings import Finding, did_you_mean, nearest, spelled
 from policies.limits import SLOT_PATTERN
 from policies.plan import SYSTEM_PATTERN
-from policies.site import BUCKET_PREFIX_PATTERN, DOMAIN_PATTERN, ENDPOINT_PATTERN, SiteFile
-from policies.tenant import ABSOLUTE_PATTERN, PORTS_PATTERN
+from policies.site import BUCKET_PREFIX_PATTERN, DOMAIN_PATTERN, SiteFile
+from policies.spot import SHARE_PATTERN
+from policies.tenant import ABSOLUTE_PATTERN, PORTS_PATTERN, TABLE_PATTERN
 from policies.values import (
     DURATION_WANTED,
+    ENDPOINT_PATTERN,
     LONG_NAME_PATTERN,
     NAME_PATTERN,
     SECRET_PATTERN,
@@ -37,6 +39,7 @@ SHOWN_CHARACTERS = 60
 
 #: What a text of each pattern looks like, in words.
 WANT_OF_PATTERN: dict[str, str] = {
+    SHARE_PATTERN: "a share such as 5% or 0.5%",
     NAME_PATTERN: "a name of 2 to 40 characters: a-z, 0-9 and hyphens, first a letter, last no hyphen",
     LONG_NAME_PATTERN: "a name of 2 to 81 characters: a-z, 0-9 and hyphens, first a letter, last no hyphen",
     SECRET_PATTERN: "the name of a secret: env:NAME or file:PATH",
@@ -45,6 +48,7 @@ WANT_OF_PATTERN: dict[str, str] = {
     BUCKET_PREFIX_PATTERN: "1 to 21 characters: a-z, 0-9 and hyphens, first no hyphen",
     PORTS_PATTERN: "a port (443) or a range of ports (8000-8080)",
     ABSOLUTE_PATTERN: "an absolute path, first a /",
+    TABLE_PATTERN: "a table with its schema such as public.canary",
     SYSTEM_PATTERN: "TENANT/SYSTEM",
     SLOT_PATTERN: "centre, vault, cloud or tenant, or one of them by name: vault:NAME",
     WINDOW_PATTERN: "a window of the day such as 22:00-06:00 (over midnight) or 00:00-24:00 (the whole day)",

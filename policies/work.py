@@ -6,6 +6,9 @@ Whether it may start then is `policies.schedule`'s to say. No clock: every momen
 name and the action, so that thousands of systems spread evenly over the interval, the same after every restart. Work
 is wanted from its first turn after it was last done. However many turns went by, it is wanted once.
 
+**Copies.** A copy goes from the nearest centre to each farther one, when that lacks the newest. It goes back as well,
+when backups went past a nearest centre that was away: a farther one then has what the nearest lacks and still keeps.
+
 **Deadlines.** The moment at which an objective would be missed: for backup and replicate the data time of the newest
 point there and that centre's RPO; for the rest the last time and the interval.
 """
@@ -19,6 +22,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
+from policies.locks import extend_every
 from policies.plan import Plan
 from policies.site import ActionName, Site, SystemRef
 from policies.tiers import CentreName
@@ -52,11 +56,16 @@ class AtCentre:
     checked_at: datetime | None = None
     read_at: datetime | None = None
     retained_at: datetime | None = None
+    locked_at: datetime | None = None
     #: Ends of the last drill, and of the last that did recover the system.
     drilled_at: datetime | None = None
     recovered_at: datetime | None = None
     #: By kind, the end of the last that a person held and that did recover the system.
     held: Mapping[str, datetime] = field(default_factory=dict)
+    #: Since when something there is known to be corrupt or missing.
+    damaged_since: datetime | None = None
+    #: The newest data here that was written past the nearest centre and has not come to it.
+    owed: datetime | None = None
 
 
 class Failures(NamedTuple):
@@ -79,6 +88,11 @@ class Facts:
     drift_at: Mapping[str, datetime] = field(default_factory=dict)
     #: (plan, centre) -> the last look at whether it is ready.
     plan_checked: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
+    #: (tenant, system) -> the last comparison with the live sources.
+    spotted: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
+    #: Centre -> the newest rescue bundle in its vault; and when the configuration last changed.
+    escrow: Mapping[str, datetime] = field(default_factory=dict)
+    configured_at: datetime | None = None
     #: (flow, subject) -> failures, and the start of the last run that was done within DONE_WITHIN.
     failures: Mapping[tuple[str, str], Failures] = field(default_factory=dict)
     done: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
@@ -153,12 +167,17 @@ def work_of(
         here = facts.at.get((tenant, name, centre), NOTHING)
         if number == 0:
             near = here
-            yield _backup(ref, centre, here, facts, known)
+            newest = max((each.data_time for each in _everywhere(ref, facts) if each.data_time), default=None)
+            yield _backup(ref, centre, newest, here, facts, known)
         elif near.data_time and (here.data_time is None or here.data_time < near.data_time):
-            subject = f"{ref} {centres[0]}>{centre}"
             wanted = here.lacking_since or near.data_time
-            tried = facts.done.get(("replicate", subject))
-            yield _replicate(ref, subject, wanted, (here.data_time or known) + ref.copies[centre].rpo, tried)
+            yield _replicate(ref, centres[0], centre, wanted, here, facts, known)
+        if number and (lacked := _lacked(ref, centres[0], near, here, now)):
+            yield _replicate(ref, centre, centres[0], lacked, near, facts, known)
+        if number == 0 and here.data_time:
+            yield _spot_check(ref, facts.spotted.get(key) or known)
+        if here.damaged_since and len(centres) > 1:
+            yield _heal(ref, centre, here.damaged_since)
         if here.data_time:
             yield from _upkeep(ref, centre, here, known)
             if plans.get(centre):
@@ -183,27 +202,60 @@ def plan_check_of(site: Site, plan: Plan, centre: CentreName, facts: Facts, now:
     return Work("plan-check", "plan-check", subject, arguments, wanted, interval, last + interval)
 
 
+def bundle_of(site: Site, centre: CentreName, facts: Facts) -> Work | None:
+    """Return the next rescue bundle for a vault; none before the first was made anywhere, as there is no key yet."""
+    if site.escrow is None or not facts.escrow:
+        return None
+    interval, last = site.escrow.bundle_every, facts.escrow.get(centre)
+    since = last or min(facts.escrow.values())
+    changed = last is None or (facts.configured_at is not None and facts.configured_at > last)
+    wanted = since if changed else next_turn(f"{centre}/escrow-bundle", interval, since)
+    arguments = {"centre": centre}
+    return Work("escrow-bundle", "escrow-bundle", centre, arguments, wanted, interval, since + interval)
+
+
 def _key(system: str) -> tuple[str, str]:
     tenant, _, name = system.partition("/")
     return tenant, name
 
 
-def _backup(ref: SystemRef, centre: CentreName, here: AtCentre, facts: Facts, known: datetime) -> Work:
+def _everywhere(ref: SystemRef, facts: Facts) -> Iterator[AtCentre]:
+    for centre in copy_centres(ref):
+        yield facts.at.get((ref.tenant.tenant, ref.name, centre), NOTHING)
+
+
+def _backup(
+    ref: SystemRef, centre: CentreName, newest: datetime | None, here: AtCentre, facts: Facts, known: datetime
+) -> Work:
+    """`newest` is the newest data anywhere: a backup that went past a centre that was away was made all the same."""
     every, system = ref.tier.backup_every, str(ref)
-    newest, done = here.data_time or known, facts.done.get(("backup", system))
-    if here.data_time is None and done is None:
+    last, done = newest or known, facts.done.get(("backup", system))
+    if newest is None and done is None:
         wanted = known + min(every, FIRST_BACKUP_WITHIN) * share(f"{system}/backup")
     else:
         # A host whose clock is behind gives its points a data time before their turn.
-        wanted = next_turn(f"{system}/backup", every, max(newest, done or newest))
-    return Work("backup", "backup", system, {"system": system}, wanted, every, newest + ref.copies[centre].rpo)
+        wanted = next_turn(f"{system}/backup", every, max(last, done or last))
+    deadline = (here.data_time or known) + ref.copies[centre].rpo
+    return Work("backup", "backup", system, {"system": system}, wanted, every, deadline)
 
 
-def _replicate(ref: SystemRef, subject: str, wanted: datetime, deadline: datetime, tried: datetime | None) -> Work:
+def _lacked(ref: SystemRef, nearest: CentreName, near: AtCentre, far: AtCentre, now: datetime) -> datetime | None:
+    """Return the newest data that the nearest centre lacks, a farther one has, and the nearest would still keep."""
+    newer = far.data_time if far.data_time and (near.data_time is None or near.data_time < far.data_time) else None
+    newest = max((each for each in (newer, far.owed) if each), default=None)
+    return newest if newest and newest > now - ref.copies[nearest].retention.keep_within else None
+
+
+def _replicate(
+    ref: SystemRef, source: CentreName, target: CentreName, wanted: datetime, there: AtCentre, facts: Facts,
+    known: datetime,
+) -> Work:  # fmt: skip
+    """`there` is what is known of the target."""
     system, within = str(ref), ref.tier.schedule.replicate_within
-    source, _, target = subject.removeprefix(f"{system} ").partition(">")
+    subject = f"{system} {source}>{target}"
     arguments = {"system": system, "source": source, "target": target}
     wanted += within * share(f"{system}/replicate")
+    deadline, tried = (there.data_time or known) + ref.copies[target].rpo, facts.done.get(("replicate", subject))
     return Work("replicate", "replicate", subject, arguments, wanted, ref.tier.backup_every, deadline, tried)
 
 
@@ -217,10 +269,24 @@ def _upkeep(ref: SystemRef, centre: CentreName, here: AtCentre, known: datetime)
         ("read", "verify", f"{at} data", {"depth": "data"}, reading, here.read_at),
         ("retention", "retention", at, {}, rule.retention_every, here.retained_at),
     )
+    if lock := ref.copies[centre].retention.lock:
+        parts += (("lock", "lock", at, {}, extend_every(lock), here.locked_at),)
     for action, flow, subject, more, interval, done in parts:
         last = done or known
         wanted = next_turn(f"{at}/{action}", interval, last)
         yield Work(action, flow, subject, where | more, wanted, interval, last + interval)
+
+
+def _spot_check(ref: SystemRef, last: datetime) -> Work:
+    every, system = ref.tier.schedule.spot_check_every, str(ref)
+    wanted = next_turn(f"{system}/spot-check", every, last)
+    return Work("spot-check", "spot-check", system, {"system": system}, wanted, every, last + every)
+
+
+def _heal(ref: SystemRef, centre: CentreName, since: datetime) -> Work:
+    """Healing only adds what is proved, so nobody is asked. It is tried until nothing is wrong there."""
+    arguments, every = {"system": str(ref), "centre": centre}, ref.tier.schedule.check_every
+    return Work("heal", "heal", f"{ref}@{centre}", arguments, since, every, since + every)
 
 
 def _restore_test(ref: SystemRef, centre: CentreName, here: AtCentre, known: datetime, plans: tuple[Plan, ...]) -> Work:

@@ -18,16 +18,21 @@ from orchestrator.lab.progress import Progress
 _TOLD = pytest.StashKey[list[str]]()
 
 #: Tests that several files run, each on its own database: pytest explains their assertions, too.
-pytest.register_assert_rewrite("tests.ledger_contract", "tests.migration_contract")
+pytest.register_assert_rewrite("tests.ledger_contract", "tests.migration_contract", "tests.attack_contract")
 
 # As the program does at its start: who is started by `… &` in a script ignores SIGINT, and so would all its children.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+#: Modules that take minutes, the longest first. They begin first: one that began last would run alone in the end.
+LONG = ("test_crash_matrix", "test_sandbox", "test_switch", "test_expire", "test_workers", "test_restic")
+
+
 @pytest.hookimpl(tryfirst=True)  # before the plugin that looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep together, in one of several processes, what shares something made once: a module's site and servers."""
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
     for item in items:
         item.add_marker(pytest.mark.xdist_group(item.path.stem))
 

@@ -12,8 +12,9 @@ from drills.names import Switched
 from drills.probes import ProbeResult
 from drills.server_probes import probe_server
 from drills.servers import Built, Stand
+from orchestrator.backups.asking import AnyServer
 from orchestrator.backups.document import SourceProof
-from orchestrator.backups.sources.postgresql import Server
+from orchestrator.backups.proof import Provable
 from orchestrator.engine.port import Run
 from orchestrator.vault.restic import Repository
 from policies.probe import CommandProbe, ServerProbe
@@ -32,7 +33,7 @@ class Ground(Protocol):
     `suffix` tells the tries at a step of the plan apart.
     """
 
-    places: dict[str, Path | Server]  # where each restored source can be looked at
+    places: dict[str, Path | AnyServer | Provable]  # where each restored source can be looked at
     addresses: dict[str, str]  # of the servers that were started
     names: list[Switched]  # that point here now, and where they pointed before
     proved: set[str]  # sources whose data was proved before it came here, and has been used since
@@ -71,7 +72,7 @@ class GroundWithServers:
     program: Program
     task: Task
     scratch: Path
-    places: dict[str, Path | Server] = field(default_factory=dict)
+    places: dict[str, Path | AnyServer | Provable] = field(default_factory=dict)
     addresses: dict[str, str] = field(default_factory=dict)
     names: list[Switched] = field(default_factory=list)
     proved: set[str] = field(default_factory=set)

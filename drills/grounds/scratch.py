@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from drills.names import Switched
 from drills.probes import ProbeResult
-from orchestrator.backups.document import SourceProof
+from orchestrator.backups.asking import AnyServer
+from orchestrator.backups.document import ARCHIVE, DATABASES, SourceProof
+from orchestrator.backups.objects.manifest import hash_archive
+from orchestrator.backups.proof import Proof, Provable, prove_objects
 from orchestrator.backups.restore import restore_into_database, restore_source
+from orchestrator.backups.sources.mysql import MysqlServer
 from orchestrator.backups.sources.postgresql import Server
 from orchestrator.catalogue.records import Point, SourceCopy
 from orchestrator.engine.port import Run
+from orchestrator.scratch import mysql
 from orchestrator.scratch.folder import clear
 from orchestrator.scratch.postgres import ScratchServer, check_place, start_server
 from orchestrator.vault.restic import Repository
@@ -27,17 +32,30 @@ DATABASE = "restored"
 SERVER_BYTES = 320 * 1024**2
 #: A loaded database with its indexes is larger than the dump that it comes from.
 LOADED_PER_DUMPED = 2.0
+#: So many differences of a bucket are kept; how many there are stands in the proof's own words.
+SHOWN_FAULTS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
     """A source that was restored, and how many bytes of it."""
 
-    place: Path | Server
+    place: Path | AnyServer | ReadThrough
     bytes: int
 
     def as_evidence(self) -> dict[str, Any]:
         return {"bytes": self.bytes}
+
+
+@dataclass(frozen=True, slots=True)
+class ReadThrough:
+    """What was found of a source that was read out of the vault whole, and written nowhere. Satisfies `Provable`."""
+
+    found: Proof
+
+    def prove(self, proof: SourceProof) -> Proof:
+        del proof
+        return self.found
 
 
 @dataclass
@@ -48,7 +66,7 @@ class ScratchGround:
     program: Program
     task: Task
     scratch: Path
-    places: dict[str, Path | Server] = field(default_factory=dict)
+    places: dict[str, Path | AnyServer | Provable] = field(default_factory=dict)
     addresses: dict[str, str] = field(default_factory=dict)
     names: list[Switched] = field(default_factory=list)
     proved: set[str] = field(default_factory=set)
@@ -64,11 +82,14 @@ class ScratchGround:
 
     def restore(self, repository: Repository, proof: SourceProof, suffix: str) -> None:
         copy = proof.copy
-        if copy.kind == "postgresql":
+        if copy.kind in DATABASES:
             # A short name: the path of a socket may not be long.
             name = f"p{list(self.task.ref.system.sources).index(copy.source)}{suffix}"
-            server = self.run.step(f"start:{copy.source}{suffix}", start_server, self.scratch, name)
+            start: Any = mysql.start_server if copy.kind == "mysql" else start_server
+            server = self.run.step(f"start:{copy.source}{suffix}", start, self.scratch, name)
             placed = self.run.step(f"restore:{copy.source}{suffix}", load, repository, copy, server)
+        elif copy.kind == "bucket":
+            placed = self.run.step(f"restore:{copy.source}{suffix}", read_through, repository, proof)
         else:
             place = self.scratch / copy.source
             placed = self.run.step(f"restore:{copy.source}{suffix}", unpack, repository, copy, self.scratch, place)
@@ -95,16 +116,22 @@ class ScratchGround:
 
 def needed_bytes(point: Point) -> int:
     """Return how much room a restore of all sources of a point takes. Pure."""
-    return sum(
-        int(copy.bytes * LOADED_PER_DUMPED) + SERVER_BYTES if copy.kind == "postgresql" else copy.bytes
-        for copy in point.sources
-    )
+    return sum(map(_needed, point.sources))
+
+
+def _needed(copy: SourceCopy) -> int:
+    if copy.kind in DATABASES:
+        return int(copy.bytes * LOADED_PER_DUMPED) + SERVER_BYTES
+    return 0 if copy.kind == "bucket" else copy.bytes
 
 
 def check_scratch(root: Path, point: Point) -> None:
     """Raise Refused when the sources of a point could not be brought to life below `root`."""
-    if any(copy.kind == "postgresql" for copy in point.sources):
+    kinds = {copy.kind for copy in point.sources}
+    if "postgresql" in kinds:
         check_place(root)
+    if "mysql" in kinds:
+        mysql.check_place(root)
 
 
 def unpack(repository: Repository, copy: SourceCopy, scratch: Path, target: Path) -> Placed:
@@ -115,9 +142,24 @@ def unpack(repository: Repository, copy: SourceCopy, scratch: Path, target: Path
     return Placed(restore_source(repository, copy, target), copy.bytes)
 
 
-def load(repository: Repository, copy: SourceCopy, scratch: ScratchServer) -> Placed:
+def read_through(repository: Repository, proof: SourceProof) -> Placed:
+    """Read all objects of a bucket out of the vault, and compare them with the manifest as they pass.
+
+    They are written nowhere: a bucket may be larger than any scratch place. May be repeated.
+    """
+    with repository.open_file(proof.copy.snapshot_id, ARCHIVE) as dump:
+        found = prove_objects(proof, hash_archive(dump))
+    shown = Proof(found.proved, found.detail, found.faults[:SHOWN_FAULTS])
+    return Placed(ReadThrough(shown), proof.copy.bytes)
+
+
+def load(repository: Repository, copy: SourceCopy, scratch: ScratchServer | mysql.ScratchMysql) -> Placed:
     """Load a dump into a new database of a scratch server. May be repeated."""
     scratch.create_database(DATABASE)
-    database = Server(str(scratch.socket_dir), scratch.port, scratch.user, DATABASE, None)
+    database: AnyServer
+    if isinstance(scratch, mysql.ScratchMysql):
+        database = MysqlServer(str(scratch.socket), 0, scratch.user, DATABASE, None)
+    else:
+        database = Server(str(scratch.socket_dir), scratch.port, scratch.user, DATABASE, None)
     restore_into_database(repository, copy, database)
     return Placed(database, copy.bytes)

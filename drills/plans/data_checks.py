@@ -69,11 +69,14 @@ def _repository(program: Program, centre: str, ref: SystemRef) -> Answer:
 
 def _point(program: Program, centre: CentreName, ref: SystemRef, now: datetime) -> Answer:
     landed = observe_landings(program.catalogue, program.bucket(centre, ref.tenant.tenant), ref, centre)
-    if not landed:
+    good = [each for each in landed if each.good]
+    if not good:
+        suspects = f"; {len(landed)} are suspect or bad" if landed else ""
         raise CheckFailed(
-            f"{ref} has no recovery point at {centre}", hint=f"tricenter backup run {ref}, then replicate"
+            f"{ref} has no good recovery point at {centre}{suspects}",
+            hint=f"tricenter backup run {ref}, then replicate; tricenter backup list {ref} tells what is suspect",
         )
-    return judge_points(landed, now, ref.copies[centre].rpo, f"tricenter drill run … --centre {centre} proves it")
+    return judge_points(good, now, ref.copies[centre].rpo, f"tricenter drill run … --centre {centre} proves it")
 
 
 def judge_points(landed: list[PointAt], now: datetime, rpo: timedelta, prove: str) -> Answer:

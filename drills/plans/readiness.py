@@ -19,6 +19,7 @@ from drills.plans.control_checks import Program as Control
 from drills.plans.control_checks import control_checks
 from drills.plans.looking import GATE_SECONDS, ITEM_SECONDS, Answer, Check, look_at
 from drills.plans.turns import expected_turns
+from orchestrator.catalogue.keys import read_keys
 from orchestrator.catalogue.plans import PlanAt, read_plans
 from orchestrator.catalogue.records import Point
 from orchestrator.errors import InvalidInput
@@ -81,6 +82,8 @@ class _Looker:
     def checks(self) -> Iterator[Check]:
         yield Check("state", self.plan.plan, self._state)
         yield Check("order", self.plan.plan, self._order)
+        if self.program.site.escrow is not None:
+            yield Check("escrow", self.centre, self._escrow)
         if self.shape.approved:
             yield Check("people", self.plan.plan, self._people)
         if self.shape.activates:
@@ -101,7 +104,7 @@ class _Looker:
 
     def _newest(self, ref: SystemRef) -> Point | None:
         landed = self.program.catalogue.points_at(self.centre, ref.tenant.tenant, ref.name)
-        return landed[0].point if landed else None
+        return next((each.point for each in landed if each.good), None)
 
     def _cloud(self) -> Iterator[Check]:
         if self.centre not in self.program.site.clouds():
@@ -149,6 +152,23 @@ class _Looker:
             zh = f"预计 {told}（从未实测的系统：{waves.guesses}）"
             return Answer("ok", zh, f"expected in {told} (systems never measured: {waves.guesses})")
         return Answer("ok", f"预计全部恢复 {told}（下限）", f"all expected back in {told} (the least possible)")
+
+    def _escrow(self) -> Answer:
+        """Whether custodians have shown, not too long ago, that they can open what the centre has."""
+        rule, known = self.program.site.escrow, read_keys(self.program.catalogue)
+        assert rule is not None
+        check, every = known.checks.get(self.centre), format_duration(rule.check_every.total_seconds())
+        hint = "custodians come with their shares: tricenter escrow check"
+        if self.centre not in known.bundles:
+            return Answer("warn", "该中心没有救援包", "there is no rescue bundle here", "tricenter escrow split")
+        if check is None or check.key != known.bundles[self.centre].key:
+            return Answer("warn", "从未验证份额可打开救援包", "no shares ever opened today's rescue bundle", hint)
+        age = format_duration((self.now - check.checked_at).total_seconds())
+        if self.now - check.checked_at > rule.check_every:
+            return Answer(
+                "warn", f"份额 {age} 前验证，应每 {every}", f"shares were proved {age} ago, over {every}", hint
+            )
+        return Answer("ok", f"份额 {age} 前验证", f"shares opened the rescue bundle {age} ago")
 
     def _people(self) -> Answer:
         people = sorted(set(self.plan.duty))

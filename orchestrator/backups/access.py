@@ -7,10 +7,11 @@ from typing import Any, Protocol
 
 from orchestrator.catalogue.store import Catalogue
 from orchestrator.secrets import Secret
+from orchestrator.vault.locks import LockKeeper
 from orchestrator.vault.register import Register
 from orchestrator.vault.restic import Repository
 from orchestrator.vault.s3 import Bucket
-from policies.site import SystemRef
+from policies.site import Site, SystemRef
 
 
 class Access(Protocol):
@@ -20,6 +21,9 @@ class Access(Protocol):
     def catalogue(self) -> Catalogue: ...
 
     @property
+    def site(self) -> Site: ...
+
+    @property
     def registers(self) -> Mapping[str, Register]:
         """The registers of the site's epochs, by centre."""
 
@@ -27,7 +31,13 @@ class Access(Protocol):
         """The bucket of a tenant at a centre."""
 
     def repository(self, centre: str, ref: SystemRef) -> Repository:
-        """The repository of a system at a centre."""
+        """The repository of a system at a centre, for what reads and adds."""
+
+    def expirer(self, centre: str, ref: SystemRef) -> Repository:
+        """The same for what forgets and prunes, with a credential that may delete."""
+
+    def lock_keeper(self, centre: str, tenant: str) -> LockKeeper:
+        """What looks at the locks of a tenant's bucket at a centre and lengthens them."""
 
     def secret(self, reference: str, **names: str) -> Secret:
         """The secret that a site file names."""

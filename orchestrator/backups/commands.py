@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from orchestrator.backups import show
-from orchestrator.backups.document import read_document
+from orchestrator.backups.browse_commands import browse
+from orchestrator.backups.destination import choose_destination
 from orchestrator.backups.due import DueWork
-from orchestrator.backups.landings import choose_point, observe_landings
+from orchestrator.backups.group import Group
+from orchestrator.backups.heal_commands import faults, heal
+from orchestrator.backups.landings import observe_landings
 from orchestrator.backups.options import dry_run_option, due_option, jobs_option, output_option
-from orchestrator.backups.proof import prove_source
-from orchestrator.backups.replication import SystemReplicated
-from orchestrator.backups.restore import check_target, restore_source
-from orchestrator.backups.sources import check_source
+from orchestrator.backups.replication import SystemReplicated, Way
+from orchestrator.backups.restore_commands import restore
+from orchestrator.backups.run import check_sources
+from orchestrator.backups.settle_commands import settle_
+from orchestrator.backups.spot_commands import spot_check
 from orchestrator.backups.upkeep_commands import expire, verify
 from orchestrator.batch import Batch, Ended, raise_failures
 from orchestrator.catalogue.records import PointAt
 from orchestrator.epoch.fence import check_fence
-from orchestrator.errors import CheckFailed, InvalidInput, TricenterError, UnknownName, Unreachable
+from orchestrator.errors import CheckFailed, InvalidInput, TricenterError, Unreachable
 from orchestrator.vault.replicate import replicate as copy_objects
 from policies.site import SystemRef
-from policies.values import format_size
-from policies.work import copy_centres
 
 if TYPE_CHECKING:
     from orchestrator.app import App
@@ -38,6 +40,12 @@ def backup() -> None:
 
 backup.add_command(verify)
 backup.add_command(expire)
+backup.add_command(settle_)
+backup.add_command(restore)
+backup.add_command(browse)
+backup.add_command(spot_check)
+backup.add_command(heal)
+backup.add_command(faults)
 
 
 @backup.command("run")
@@ -51,8 +59,8 @@ def run_backups(app: App, target: str | None, due: bool, jobs: int, dry_run: boo
     """备份全部系统，或一个委办局，或一个系统。
 
     Back up every system, those of TENANT, or TENANT/SYSTEM, into one recovery point each. With --due only those whose
-    backup is due; exit code 3 when some failed, 4 when an objective is missed all the same, 6 when nothing could be
-    reached.
+    backup is due; exit code 3 when some failed, 4 when a point is suspect, or with --due an objective is missed all
+    the same, 6 when nothing could be reached.
     """
     refs = app.systems(target)
     only = DueWork(app, "backup", refs) if due else None
@@ -77,24 +85,40 @@ def run_backups(app: App, target: str | None, due: bool, jobs: int, dry_run: boo
     mine = only.without_running(ended) if only else ended
     if mine or output == "json":
         show.backups(app.console, mine, output)
+    code = _tell_suspects(app, mine)
     if only:
-        return only.conclude(ended)
+        return only.conclude(ended) or code
     raise_failures(ended)
-    return None
+    return code
 
 
-def _began(only: DueWork | None, ref: SystemRef, run_id: str) -> None:
+def _tell_suspects(app: App, ended: Sequence[Ended[SystemRef, PointAt]]) -> int:
+    """Say which points were made and are suspect, and return the exit code: the check that each point passes failed."""
+    suspects = [each.subject for each in ended if each.result and not each.result.good]
+    for ref in suspects:
+        app.progress_console.print(
+            f"{ref}: 恢复点已生成，但可疑；裁定之前不计入 RPO，也不清理 a point was made, and is suspect: it does\n"
+            "not count for the RPO, and nothing is forgotten, until somebody has looked at it: "
+            f"tricenter backup settle {ref} --point ID --good or --bad",
+            markup=False,
+        )
+    return CheckFailed.exit_code if suspects else 0
+
+
+def _began(only: DueWork | None, subject: SystemRef | Way, run_id: str) -> None:
     if only:
-        only.began(ref)
+        only.began(subject)
 
 
 def _check_sources(app: App, refs: list[SystemRef], jobs: int, output: str) -> None:
-    def work(ref: SystemRef) -> list[str]:
-        active = check_fence(app, str(ref), copy_centres(ref)[0]).centre
-        for name in ref.system.sources:
-            check_source(app, ref, name, active)
-        app.repository(copy_centres(ref)[0], ref).exists()
-        return list(ref.system.sources)
+    def work(ref: SystemRef) -> show.Ready:
+        to = choose_destination(app, ref)
+        active = check_fence(app, str(ref), to.centre).centre
+        repository = app.repository(to.centre, ref)
+        check_sources(app, ref, active)
+        repository.exists()
+        group = Group(app, ref, active, repository)
+        return show.Ready(list(ref.system.sources), group.consistent, group.hooks.freeze is not None, to)
 
     ended = Batch(refs, work, jobs=jobs).run()
     show.sources(app.console, ended, output)
@@ -124,76 +148,32 @@ def list_backups(app: App, target: str | None, centre: str | None, output: str) 
         raise next(iter(silent.values()))
 
 
-@backup.command("restore")
-@click.argument("system")
-@click.option("--centre", required=True, help="从哪个中心恢复 the centre to restore from")
-@click.option(
-    "--target",
-    "folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    help="空文件夹 an empty folder",
-)
-@click.option("--point", "point_id", help="恢复点，缺省为最新 the recovery point; the newest when not given")
-@click.option("--source", "source_name", help="只恢复一个来源 one source only")
-@dry_run_option
-@output_option
-@click.pass_obj
-def restore(
-    app: App,
-    system: str,
-    centre: str,
-    folder: Path,
-    point_id: str | None,
-    source_name: str | None,
-    dry_run: bool,
-    output: str,
-) -> None:
-    """把恢复点取回到文件夹并校验 bring a recovery point back into a folder, and prove it.
-
-    A database comes back as its dump, a volume as its raw image.
-    """
-    ref = app.system(system)
-    app.vault(centre)
-    chosen = choose_point(app, ref, centre, point_id)
-    copies = [each for each in chosen.point.sources if source_name in (None, each.source)]
-    if not copies:
-        raise UnknownName("source in this recovery point", source_name or "", [c.source for c in chosen.point.sources])
-    check_target(folder, sum(each.bytes for each in copies))
-    if dry_run:
-        show.restore_plan(app.console, ref, chosen, copies, folder, output)
-        return
-    repository = app.repository(centre, ref)
-    document = read_document(repository, chosen.point)
-    restored: dict[str, dict[str, Any]] = {}
-    faults: list[str] = []
-    for each in copies:
-        app.progress_console.print(f"恢复 restoring {each.source} ({each.kind}, {format_size(each.bytes)}) …")
-        place = restore_source(repository, each, folder / each.source)
-        proof = prove_source(document.proof(each.source), place)
-        restored[each.source] = {"path": str(place), "kind": each.kind, "proved": proof.proved, "detail": proof.detail}
-        faults += [f"{each.source}: {fault}" for fault in proof.faults]
-    show.restored(app.console, chosen, restored, output)
-    if faults:
-        raise CheckFailed(f"the restored data differs from what was backed up: {'; '.join(faults[:5])}")
-
-
 @click.command()
 @click.argument("target", required=False)
-@click.option("--from", "source", default="same-city", show_default=True, help="来源中心 the centre to copy from")
-@click.option("--to", "destination", default="provincial", show_default=True, help="目标中心 the centre to copy to")
+@click.option("--from", "source", help="来源中心，缺省 same-city the centre to copy from; same-city when not given")
+@click.option("--to", "destination", help="目标中心，缺省 provincial the centre to copy to; provincial when not given")
 @due_option
 @jobs_option
 @dry_run_option
 @output_option
 @click.pass_obj
 def replicate(
-    app: App, target: str | None, source: str, destination: str, due: bool, jobs: int, dry_run: bool, output: str
+    app: App,
+    target: str | None,
+    source: str | None,
+    destination: str | None,
+    due: bool,
+    jobs: int,
+    dry_run: bool,
+    output: str,
 ) -> int | None:
     """逐字节校验地复制恢复点 copy recovery points to another centre, every byte hashed on the way.
 
-    With --due only systems with a point that the other centre lacks; exit codes as those of backup run --due.
+    With --due only systems with a point that the other centre lacks, also on the way back from a farther centre that
+    backups were written to while the nearer one was away; exit codes as those of backup run --due.
     """
+    both_ways = due and source is None and destination is None
+    source, destination = source or "same-city", destination or "provincial"
     app.vault(source)
     app.vault(destination)
     if source == destination:
@@ -201,29 +181,30 @@ def replicate(
     refs = [ref for ref in app.systems(target) if {source, destination} <= ref.copies.keys()]
     if not refs:
         raise InvalidInput(f"nothing here has copies at both {source} and {destination}", hint="look at the tiers")
-    only = DueWork(app, "replicate", refs, (source, destination)) if due else None
-    refs = only.refs if only else refs
-    with show.progress(app.progress_console, "复制 replicate", refs) as bars:
+    routes = ((source, destination), (destination, source)) if both_ways else ((source, destination),)
+    only = DueWork(app, "replicate", refs, routes) if due else None
+    ways = only.ways if only else [Way(ref, source, destination) for ref in refs]
+    with show.progress(app.progress_console, "复制 replicate", ways) as bars:
 
-        def work(ref: SystemRef) -> SystemReplicated:
+        def work(way: Way) -> SystemReplicated:
             def report(what: str, done: float, total: float) -> None:
                 batch.go_on()
-                bars.move(ref, what, done, total)
+                bars.move(way, what, done, total)
 
             if dry_run:
-                here, there = (app.bucket(each, ref.tenant.tenant) for each in (source, destination))
-                return SystemReplicated(copy_objects(here, there, ref.name, dry_run=True), ())
-            arguments = {"system": str(ref), "source": source, "target": destination}
-            begun = partial(_began, only, ref)
+                here, there = (app.bucket(each, way.ref.tenant.tenant) for each in (way.source, way.target))
+                return SystemReplicated(copy_objects(here, there, way.ref.name, dry_run=True), ())
+            arguments = {"system": str(way.ref), "source": way.source, "target": way.target}
+            begun = partial(_began, only, way)
             done: SystemReplicated = app.runner.run("replicate", arguments, observer=report, on_run=begun)
             return done
 
         _ = app.runner
-        batch: Batch[SystemRef, SystemReplicated] = Batch(refs, work, jobs=jobs)
-        ended: list[Ended[SystemRef, SystemReplicated]] = batch.run(bars.end)
+        batch: Batch[Way, SystemReplicated] = Batch(ways, work, jobs=jobs)
+        ended: list[Ended[Way, SystemReplicated]] = batch.run(bars.end)
     mine = only.without_running(ended) if only else ended
     if mine or output == "json":
-        show.replications(app.console, mine, source, destination, output, dry_run=dry_run)
+        show.replications(app.console, mine, output, dry_run=dry_run)
     if only and not dry_run:
         return only.conclude(ended)
     raise_failures(ended)

@@ -16,21 +16,33 @@ from typing import Any
 from orchestrator.catalogue.records import Point, SourceCopy
 from orchestrator.errors import CheckFailed
 from orchestrator.vault.restic import Repository
+from policies.suspicion import Signal
 
 FORMAT = 1
 FILENAME = "point.json"
 TAG = "document"
 
+#: The kinds of source whose copy is a dump.
+DATABASES = ("postgresql", "mysql")
+
 #: What a database and a volume are called inside their snapshots.
 DUMP = "database.sql"
 IMAGE = "volume.raw"
+
+#: Where a restore writes the roles and tablespaces of the server that a dump comes from.
+GLOBALS = "globals.sql"
+#: And the objects of a bucket, and the definition of a tenant's cloud.
+ARCHIVE = "bucket.tar"
+DEFINITION = "cloud.json"
 
 
 @dataclass(frozen=True, slots=True)
 class SourceProof:
     """One source's copy, with the facts by which a restore of it is proved.
 
-    `path`: the manifest of files. `postgresql`: rows and digest of each table. `volume`: size and SHA-256.
+    `path`: the manifest of files, and the metadata of all entries. `postgresql`, `mysql`: rows and digest of each
+    table. `volume`: size and SHA-256. `bucket`: the manifest of objects. `cloud`: SHA-256, and the digest of each item
+    of the definition.
     """
 
     copy: SourceCopy
@@ -43,7 +55,10 @@ class SourceProof:
 
 @dataclass(frozen=True, slots=True)
 class PointDocument:
-    """What a recovery point consists of."""
+    """What a recovery point consists of. `suspicion` is what made it suspect when it was made.
+
+    `consistent` says whether all sources are of one moment; None in documents of before that was noted.
+    """
 
     point: str
     run: str
@@ -54,6 +69,10 @@ class PointDocument:
     finished_at: datetime
     program: str
     sources: tuple[SourceProof, ...]
+    consistent: bool | None = None
+    suspicion: tuple[Signal, ...] = ()
+    #: Nearer centres that did not answer: the point was written past them.
+    bypassed: tuple[str, ...] = ()
 
     def proof(self, source: str) -> SourceProof:
         for each in self.sources:
@@ -72,7 +91,10 @@ class PointDocument:
             "data_time": self.data_time.isoformat(),
             "finished_at": self.finished_at.isoformat(),
             "program": self.program,
+            **({"consistent": self.consistent} if self.consistent is not None else {}),
+            "suspicion": [each.as_json() for each in self.suspicion],
             "sources": [{**each.copy.as_json(), "facts": dict(each.facts)} for each in self.sources],
+            **({"bypassed": list(self.bypassed)} if self.bypassed else {}),
         }
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -93,9 +115,32 @@ class PointDocument:
                 finished_at=datetime.fromisoformat(value["finished_at"]),
                 program=value["program"],
                 sources=tuple(SourceProof(SourceCopy.from_json(each), each["facts"]) for each in value["sources"]),
+                consistent=value.get("consistent"),
+                suspicion=tuple(Signal.from_json(each) for each in value.get("suspicion", ())),
+                bypassed=tuple(value.get("bypassed", ())),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise CheckFailed(f"the document of a recovery point cannot be read: {error!r}") from error
+
+
+def as_point(document: PointDocument, snapshot: str) -> Point:
+    """Return the recovery point that a document describes. `snapshot` is the one that holds the document. Pure."""
+    return Point(
+        id=document.point,
+        run_id=document.run,
+        tenant=document.tenant,
+        system=document.system,
+        tier=document.tier,
+        data_time=document.data_time,
+        finished_at=document.finished_at,
+        bytes=sum(each.copy.bytes for each in document.sources),
+        added_bytes=sum(each.added_bytes for each in document.sources),
+        document=snapshot,
+        sources=tuple(each.copy for each in document.sources),
+        consistent=document.consistent,
+        suspicion=document.suspicion,
+        bypassed=document.bypassed,
+    )
 
 
 def read_document(repository: Repository, point: Point) -> PointDocument:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from orchestrator.backups.replication import Way
 from orchestrator.batch import Ended
 from orchestrator.catalogue.database import now
-from orchestrator.errors import Busy, CheckFailed, InvalidInput, PartlyDone, Unreachable
+from orchestrator.errors import Busy, CheckFailed, PartlyDone, Unreachable
 from orchestrator.schedule.facts import read_schedule_facts
 from policies.schedule import due
 from policies.site import SystemRef
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from orchestrator.app import App
 
 
+S = TypeVar("S", SystemRef, Way)
+
 #: So many systems are named in a line.
 NAMED = 5
 
@@ -25,34 +28,33 @@ NAMED = 5
 class DueWork:
     """The part of some systems whose flow is due now, by the same rules as the server's schedule.
 
-    `refs` are in the order of their deadlines. What another process has open already is not among them. `route` is
-    the source and the target of copies. Raises InvalidInput for a route that no schedule takes.
+    `refs` are in the order of their deadlines, and so are the `ways` of copies. What another process has open already
+    is not among them. `routes` are the sources and targets of copies; without any it is about backups.
     """
 
-    def __init__(self, app: App, flow: str, refs: Sequence[SystemRef], route: tuple[str, str] | None = None) -> None:
-        self._app, self._flow, self._asked, self._route = app, flow, list(refs), route
-        if route and any(copy_centres(ref)[0] != route[0] for ref in refs):
-            raise InvalidInput(
-                f"--due goes with the way that scheduled copies take, and that does not begin at {route[0]}",
-                hint="leave out --due to copy whatever is missing",
-            )
+    def __init__(self, app: App, flow: str, refs: Sequence[SystemRef], routes: Sequence[tuple[str, str]] = ()) -> None:
+        self._app, self._flow, self._asked, self._routes = app, flow, list(refs), tuple(routes)
         self._begun: set[str] = set()
         facts, by_name = self._facts(), {str(ref): ref for ref in refs}
         wanted = [each for each in due(app.site, facts, now()) if each.flow == flow and each.system in by_name]
-        if route:
-            wanted = [each for each in wanted if each.arguments["target"] == route[1]]
         self.refs = [by_name[each.system] for each in wanted if each.system]
-        self._open = sum(1 for ref in refs if (flow, self._subject(ref)) in facts.open)
+        found = [
+            Way(by_name[each.system], each.arguments["source"], each.arguments["target"])
+            for each in wanted
+            if each.system and routes
+        ]
+        self.ways = [way for way in found if (way.source, way.target) in routes]
+        self._open = sum(1 for ref in refs for subject in self._subjects(ref) if (flow, subject) in facts.open)
 
-    def began(self, ref: SystemRef) -> None:
+    def began(self, subject: SystemRef | Way) -> None:
         """Note that a run has begun: what is busy from now on is something else than a run of the same."""
-        self._begun.add(str(ref))
+        self._begun.add(str(subject))
 
-    def without_running(self, ended: Sequence[Ended[SystemRef, Any]]) -> list[Ended[SystemRef, Any]]:
+    def without_running(self, ended: Sequence[Ended[S, Any]]) -> list[Ended[S, Any]]:
         """Return what ended but for what another process had begun in the meantime."""
         return [each for each in ended if not self._runs_elsewhere(each)]
 
-    def conclude(self, ended: Sequence[Ended[SystemRef, Any]]) -> int:
+    def conclude(self, ended: Sequence[Ended[S, Any]]) -> int:
         """Say in one line how it went, and return the exit code.
 
         0 everything was done, or nothing was due · 3 some failed · 4 a check failed, or an objective of the systems
@@ -73,11 +75,11 @@ class DueWork:
             return PartlyDone.exit_code
         return CheckFailed.exit_code if errors or missed else 0
 
-    def _runs_elsewhere(self, each: Ended[SystemRef, Any]) -> bool:
+    def _runs_elsewhere(self, each: Ended[S, Any]) -> bool:
         return isinstance(each.error, Busy) and str(each.subject) not in self._begun
 
-    def _subject(self, ref: SystemRef) -> str:
-        return f"{ref} {'>'.join(self._route)}" if self._route else str(ref)
+    def _subjects(self, ref: SystemRef) -> list[str]:
+        return [str(Way(ref, *route)) for route in self._routes] or [str(ref)]
 
     def _facts(self) -> Facts:
         return read_schedule_facts(self._app.catalogue, now())
@@ -86,7 +88,7 @@ class DueWork:
         """Return the systems whose exposure at the centre that this work is for is over their objective now."""
         facts, moment, missed = self._facts(), now(), []
         for ref in self._asked:
-            key, centre = (ref.tenant.tenant, ref.name), self._route[1] if self._route else copy_centres(ref)[0]
+            key, centre = (ref.tenant.tenant, ref.name), self._routes[0][1] if self._routes else copy_centres(ref)[0]
             rules = {str(name): copy for name, copy in ref.copies.items()}
             newest = facts.at.get((*key, centre), NOTHING).data_time or facts.known_since.get(key, moment)
             if max(moment - newest, timedelta(0)) > rules[centre].rpo:

@@ -6,22 +6,23 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from orchestrator.backups.access import Access
+from orchestrator.backups.healing import heal_system
+from orchestrator.backups.locking import lock_system
 from orchestrator.backups.replication import replicate_system
 from orchestrator.backups.retention import expire_system
 from orchestrator.backups.run import back_up
+from orchestrator.backups.spot import spot_check
 from orchestrator.backups.verify import DEPTHS, verify_system
 from orchestrator.engine.port import FlowSpec, Run
 from orchestrator.errors import InvalidInput, UnknownName
-from policies.site import Site, SystemRef
-from policies.tenant import VolumeSource
+from policies.site import SystemRef
+from policies.spot import parse_share
+from policies.tenant import KINDS_OF_CLOUD
 from policies.work import copy_centres
 
 
 class Program(Access, Protocol):
     """What these flows need of the object graph."""
-
-    @property
-    def site(self) -> Site: ...
 
     def system(self, name: str) -> SystemRef: ...
 
@@ -36,7 +37,7 @@ def _back_up(run: Run, program: Program, arguments: Mapping[str, str]) -> Any:
 def _backup_slots(program: Program, arguments: Mapping[str, str]) -> tuple[str, ...]:
     ref = program.system(arguments["system"])
     near = arguments.get("at") or copy_centres(ref)[0]
-    clouds = ("cloud:production",) if any(isinstance(s, VolumeSource) for s in ref.system.sources.values()) else ()
+    clouds = ("cloud:production",) if any(s.kind in KINDS_OF_CLOUD for s in ref.system.sources.values()) else ()
     # The source is read at the production centre.
     return ("centre:production", f"centre:{near}", f"vault:{near}", f"tenant:{ref.tenant.tenant}", *clouds)
 
@@ -62,6 +63,28 @@ def _verify(run: Run, program: Program, arguments: Mapping[str, str]) -> Any:
 def _expire(run: Run, program: Program, arguments: Mapping[str, str]) -> Any:
     ref = program.system(arguments["system"])
     return expire_system(run, program, ref, arguments["centre"], force=_is_yes(arguments, "force"))
+
+
+def _lock(run: Run, program: Program, arguments: Mapping[str, str]) -> Any:
+    return lock_system(run, program, program.system(arguments["system"]), arguments["centre"])
+
+
+def _spot_check(run: Run, program: Program, arguments: Mapping[str, str]) -> Any:
+    sample = arguments.get("sample")
+    try:
+        share = None if sample is None else parse_share(sample)
+    except ValueError as error:
+        raise InvalidInput(f"sample: {error}") from error
+    return spot_check(run, program, program.system(arguments["system"]), sample=share)
+
+
+def _spot_check_slots(program: Program, arguments: Mapping[str, str]) -> tuple[str, ...]:
+    # Only the sources are read, and of a vault one small document.
+    return ("centre:production", f"tenant:{program.system(arguments['system']).tenant.tenant}")
+
+
+def _heal(run: Run, program: Program, arguments: Mapping[str, str]) -> Any:
+    return heal_system(run, program, program.system(arguments["system"]), arguments["centre"])
 
 
 def _slots_at(program: Program, arguments: Mapping[str, str]) -> tuple[str, ...]:
@@ -100,10 +123,34 @@ VERIFY = FlowSpec(
     run=_verify,
 )
 
+SPOT_CHECK = FlowSpec(
+    name="spot-check",
+    arguments=("system", "sample?"),
+    subject=lambda arguments: arguments["system"],
+    slots=_spot_check_slots,
+    run=_spot_check,
+)
+
 RETENTION = FlowSpec(
     name="retention",
     arguments=("system", "centre", "force?"),
     subject=lambda arguments: f"{arguments['system']}@{arguments['centre']}",
     slots=_slots_at,
     run=_expire,
+)
+
+LOCK = FlowSpec(
+    name="lock",
+    arguments=("system", "centre"),
+    subject=lambda arguments: f"{arguments['system']}@{arguments['centre']}",
+    slots=_slots_at,
+    run=_lock,
+)
+
+HEAL = FlowSpec(
+    name="heal",
+    arguments=("system", "centre"),
+    subject=lambda arguments: f"{arguments['system']}@{arguments['centre']}",
+    slots=_slots_at,
+    run=_heal,
 )

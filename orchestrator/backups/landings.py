@@ -34,17 +34,17 @@ def observe_landings(catalogue: Catalogue, bucket: Bucket, ref: SystemRef, centr
 
 @dataclass(frozen=True, slots=True)
 class ChosenPoint(PointAt):
-    """The recovery point to use, and its price: how many seconds its data is older than the newest at the centre."""
+    """The recovery point to use, and its price: how many seconds its data is older than the newest good one there."""
 
-    choice: str
-    older_seconds: float
+    choice: str = "latest"
+    older_seconds: float = 0.0
 
 
 def choose_point(access: Access, ref: SystemRef, centre: str, point: str | None) -> ChosenPoint:
     """Return the recovery point to use, from the centre's own listing. `point` is as `policies.point_choice` says.
 
-    Raises InvalidInput for text that chooses nothing, CheckFailed when the centre holds none that fits, UnknownName
-    when it does not hold the named one.
+    Raises InvalidInput for text that chooses nothing, CheckFailed when the centre holds no good one that fits,
+    UnknownName when it does not hold the named one.
     """
     try:
         choice = parse_choice(point)
@@ -58,12 +58,24 @@ def choose_point(access: Access, ref: SystemRef, centre: str, point: str | None)
         )
     found = pick(landed, choice, SystemRandom())
     if found is not None:
-        older = landed[0].point.data_time - found.point.data_time
+        newest = next((each.point.data_time for each in landed if each.good), found.point.data_time)
+        older = max((newest - found.point.data_time).total_seconds(), 0.0)
         return ChosenPoint(
-            found.point, found.centre, found.landed_at, found.proved_at, point or "latest", older.total_seconds()
+            found.point,
+            found.centre,
+            found.landed_at,
+            found.proved_at,
+            found.settlement,
+            choice=point or "latest",
+            older_seconds=older,
         )
     if choice.point is not None:
         raise UnknownName(f"recovery point of {ref} at {centre}", choice.point, [each.point.id for each in landed])
+    if not any(each.good for each in landed):
+        raise CheckFailed(
+            f"{ref} has no good recovery point at {centre}: {len(landed)} are suspect or bad",
+            hint=f"tricenter backup list {ref} says why; one that is named with --point is used all the same",
+        )
     oldest = landed[-1].point.data_time.isoformat(timespec="minutes")
     why = (
         "that a restore has proved"
@@ -77,14 +89,18 @@ def choose_point(access: Access, ref: SystemRef, centre: str, point: str | None)
 
 
 def pick(landed: Sequence[PointAt], choice: PointChoice, chance: Random) -> PointAt | None:
-    """Return the point that is chosen among those at a centre, the newest first; None when none fits."""
-    if choice.form == "proved":
-        return next((each for each in landed if each.proved_at), None)
-    if choice.at is not None:
-        return next((each for each in landed if each.point.data_time <= choice.at), None)
-    if choice.within is not None:
-        since = landed[0].point.data_time - choice.within
-        return chance.choice([each for each in landed if each.point.data_time >= since])
+    """Return the point that is chosen among those at a centre, the newest first; None when none fits.
+
+    One that is suspect or bad is only ever taken by its id.
+    """
     if choice.point is not None:
         return next((each for each in landed if each.point.id == choice.point), None)
-    return landed[0]
+    good = [each for each in landed if each.good]
+    if choice.form == "proved":
+        return next((each for each in good if each.proved_at), None)
+    if choice.at is not None:
+        return next((each for each in good if each.point.data_time <= choice.at), None)
+    if choice.within is not None and good:
+        since = good[0].point.data_time - choice.within
+        return chance.choice([each for each in good if each.point.data_time >= since])
+    return good[0] if good else None

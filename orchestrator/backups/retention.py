@@ -7,7 +7,7 @@ a version behind a delete marker until its lock has ended.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,24 +20,29 @@ from orchestrator.catalogue import verifications as memory
 from orchestrator.catalogue.facts import Key
 from orchestrator.catalogue.in_use import read_in_use
 from orchestrator.catalogue.records import PointAt
+from orchestrator.catalogue.suspicions import bad_points, open_suspects
 from orchestrator.engine.port import Run
 from orchestrator.epoch.fence import check_fence
-from orchestrator.errors import InvalidInput, Refused, Unreachable
+from orchestrator.errors import InvalidInput, Refused, TricenterError, Unreachable
 from orchestrator.vault.restic import Snapshot
 from policies.retention import (
+    LEFTOVERS_STAY,
     Decision,
     Farther,
+    Ground,
     Held,
     Reason,
     counted,
     decide,
-    has_expired,
     is_leftover,
     is_too_many,
-    suspicion,
+    kept_by_rule,
+    look_at_dates,
 )
 from policies.site import SystemRef
+from policies.suspicion import Signal
 from policies.tiers import Retention
+from policies.windows import zone
 from policies.work import copy_centres
 
 #: A prune also removes what killed backups uploaded and never referred to, so it runs although nothing was forgotten.
@@ -50,7 +55,8 @@ class ExpiryPlan:
     """What retention would do at a centre, and why it must not, if so.
 
     `points` are the decisions on points that are whole there, `remains` on what is left of others. `snapshots` are
-    all that would be forgotten. `suspicion` says why the dates are not to be trusted.
+    all that would be forgotten. `suspects` are the points of the system that nobody has settled, here or at another
+    centre, with their signals: until then nothing good is forgotten.
     """
 
     centre: str
@@ -58,7 +64,7 @@ class ExpiryPlan:
     remains: tuple[Decision, ...]
     snapshots: tuple[str, ...]
     prune: bool
-    suspicion: str | None
+    suspects: Mapping[str, tuple[Signal, ...]]
     too_many: bool
     open_findings: int
 
@@ -69,6 +75,7 @@ class ExpiryPlan:
             "forgotten": {each.id: str(each.reason) for each in every if not each.kept},
             "snapshots": len(self.snapshots),
             "prune": self.prune,
+            "suspects": sorted(self.suspects),
         }
 
 
@@ -83,9 +90,9 @@ class Expired:
 def expire_system(run: Run, access: Access, ref: SystemRef, centre: str, *, force: bool = False) -> Expired:
     """Forget what a system's tier does not keep at `centre`, and prune. May be repeated; a killed run is made good.
 
-    Raises Refused when more than half of the points would go (unless `force`), when their dates are not to be
-    trusted, or when something there is known to be damaged; Fenced when the centre's register knows of an epoch that
-    moved the system; Busy while the repository is in use.
+    Raises Refused when more than half of the points would go (unless `force`), or when something there is known to be
+    damaged; Fenced when the centre's register knows of an epoch that moved the system; Busy while the repository is
+    in use. While a point of the system is suspect and not settled, what is good stays.
     """
     holder, catalogue = run.id, access.catalogue
     with (
@@ -109,16 +116,37 @@ def plan_expiry(access: Access, ref: SystemRef, centre: str, *, run_id: str = ""
     rule, bucket = _rule(ref, centre), access.bucket(centre, ref.tenant.tenant)
     place, now = Key(ref.tenant.tenant, ref.name, centre), datetime.now(UTC)
     if bucket.head(f"{ref.name}/config") is None:
-        return ExpiryPlan(centre, (), (), (), prune=False, suspicion=None, too_many=False, open_findings=0)
-    held = [_held(each) for each in observe_landings(access.catalogue, bucket, ref, centre)]
-    in_use = read_in_use(access.catalogue)
-    points = decide(held, rule, now, in_use=in_use.points, farther=_farther(access, ref, centre))
-    groups = _by_point(access.repository(centre, ref).snapshots())
+        return ExpiryPlan(centre, (), (), (), prune=False, suspects={}, too_many=False, open_findings=0)
+    held = [as_held(each) for each in observe_landings(access.catalogue, bucket, ref, centre)]
+    in_use, local = read_in_use(access.catalogue), zone(access.site.timezone)
+    suspects = {each.point.id: each.point.suspicion for each in open_suspects(access.catalogue, *place[:2])}
+    suspects |= {point: (signal,) for point, signal in look_at_dates(held, now)[1].items()}
+    farther = _farther(access, ref, centre)
+    points = decide(held, rule, now, local, in_use=in_use.points, farther=farther, held=bool(suspects))
+    damaged = len(memory.open_faults(access.catalogue, place))
+    try:
+        groups = _by_point(access.repository(centre, ref).snapshots())
+    except TricenterError:
+        if not damaged:
+            raise
+        groups = {}  # it does not open, or a snapshot does not: nothing is forgotten there for that reason
     decided = {each.id for each in points}
     rest = {point: group for point, group in groups.items() if point not in decided}
     known = {each.id: each.data_time for each in access.catalogue.points(ref.tenant.tenant, ref.name)}
-    newest = points[0].data_time if points else None
-    remains = tuple(_remains(rest, known, newest, rule, in_use.runs - {run_id}, now))
+    good = [each for each in held if each.good and each.id not in suspects]
+
+    bad = bad_points(access.catalogue, *place[:2])
+
+    def would_stay(point: str) -> bool:
+        """Whether a point that is not whole here would stay if it were."""
+        if point in bad:
+            return False
+        if suspects or not good:
+            return True
+        at = known[point]
+        return point in kept_by_rule([*good, Held(point, at, at, at, proved=False)], rule, now, local)
+
+    remains = tuple(_remains(rest, known, would_stay, in_use.runs - {run_id}, now))
     snapshots = tuple(
         snapshot.id for each in (*points, *remains) if not each.kept for snapshot in groups.get(each.id, ())
     )
@@ -129,30 +157,25 @@ def plan_expiry(access: Access, ref: SystemRef, centre: str, *, run_id: str = ""
         remains,
         snapshots,
         prune=bool(snapshots) or not pruned,
-        suspicion=suspicion(held, now),
+        suspects=suspects,
         too_many=is_too_many(points),
-        open_findings=len(memory.open_faults(access.catalogue, place)),
+        open_findings=damaged,
     )
 
 
 def check_plan(ref: SystemRef, plan: ExpiryPlan, *, force: bool) -> None:
     """Raise Refused when this plan must not be carried out."""
     where = f"{ref} at {plan.centre}"
-    if plan.suspicion:
-        raise Refused(
-            f"nothing of {where} is forgotten: {plan.suspicion}",
-            hint="set the clock of the host that backs up, and make a new point: tricenter backup run",
-        )
     if plan.open_findings:
         raise Refused(
             f"nothing of {where} is forgotten: {plan.open_findings} findings of its verification are open",
-            hint=f"tricenter backup verify {ref} --centre {plan.centre} says which, and what to do",
+            hint=f"tricenter backup heal {ref} --centre {plan.centre}; which they are: tricenter backup faults {ref}",
         )
     if plan.too_many and not force:
         going = sum(not each.kept for each in plan.points)
         raise Refused(
             f"nothing of {where} is forgotten: {going} of {len(plan.points)} points would go at once",
-            hint="was the tier's keep_within shortened? if it is meant: tricenter backup expire --more-than-half",
+            hint="was the tier's retention shortened? if it is meant: tricenter backup expire --more-than-half",
         )
 
 
@@ -165,7 +188,7 @@ def _plan(access: Access, ref: SystemRef, centre: str, run_id: str, *, force: bo
 
 def _forget(access: Access, ref: SystemRef, centre: str, snapshots: Sequence[str]) -> int:
     check_fence(access, str(ref), centre)
-    repository, place = access.repository(centre, ref), Key(ref.tenant.tenant, ref.name, centre)
+    repository, place = access.expirer(centre, ref), Key(ref.tenant.tenant, ref.name, centre)
     repository.clear_dead_locks()
     # First, so that a run killed from here on owes a prune.
     memory.record_expiry(access.catalogue, place, forgot_at=datetime.now(UTC))
@@ -180,7 +203,7 @@ def _prune(access: Access, ref: SystemRef, centre: str) -> None:
     replication, for as long as the nearer one keeps them; what it holds in part is removed when the rest expires.
     """
     check_fence(access, str(ref), centre)
-    repository, began = access.repository(centre, ref), datetime.now(UTC)
+    repository, began = access.expirer(centre, ref), datetime.now(UTC)
     repository.clear_dead_locks()
     repository.prune(repack=copy_centres(ref)[0] == centre)
     memory.record_expiry(access.catalogue, Key(ref.tenant.tenant, ref.name, centre), pruned_at=began)
@@ -200,9 +223,17 @@ def _rule(ref: SystemRef, centre: str) -> Retention:
     return copies[centre].retention
 
 
-def _held(at: PointAt) -> Held:
-    point = at.point
-    return Held(point.id, point.data_time, point.finished_at, at.landed_at, proved=at.proved_at is not None)
+def as_held(at: PointAt) -> Held:
+    point, settled = at.point, at.settlement
+    return Held(
+        point.id,
+        point.data_time,
+        point.finished_at,
+        at.landed_at,
+        proved=at.proved_at is not None,
+        standing=at.standing,
+        settled_at=settled.settled_at if settled else None,
+    )
 
 
 def _farther(access: Access, ref: SystemRef, centre: str) -> list[Farther]:
@@ -210,17 +241,17 @@ def _farther(access: Access, ref: SystemRef, centre: str) -> list[Farther]:
     centres = [str(each) for each in copy_centres(ref)]
     copies = {str(name): copy for name, copy in ref.copies.items()}
     return [
-        Farther(other, copies[other].retention.keep_within, _held_at(access, ref, other))
+        Farther(other, copies[other].retention, _good_at(access, ref, other))
         for other in centres[centres.index(centre) + 1 :]
     ]
 
 
-def _held_at(access: Access, ref: SystemRef, centre: str) -> frozenset[str]:
+def _good_at(access: Access, ref: SystemRef, centre: str) -> dict[str, datetime]:
     try:
         landed = observe_landings(access.catalogue, access.bucket(centre, ref.tenant.tenant), ref, centre)
     except Unreachable:
-        return frozenset()
-    return frozenset(each.point.id for each in landed)
+        return {}
+    return {each.point.id: each.point.data_time for each in landed if each.good}
 
 
 def _by_point(snapshots: Iterable[Snapshot]) -> dict[str, list[Snapshot]]:
@@ -236,8 +267,7 @@ def _by_point(snapshots: Iterable[Snapshot]) -> dict[str, list[Snapshot]]:
 def _remains(
     groups: Mapping[str, Sequence[Snapshot]],
     known: Mapping[str, datetime],
-    newest: datetime | None,
-    rule: Retention,
+    would_stay: Callable[[str], bool],
     open_runs: Collection[str],
     now: datetime,
 ) -> Iterator[Decision]:
@@ -245,11 +275,16 @@ def _remains(
     for point, group in sorted(groups.items()):
         made_at = max(each.time for each in group)
         if point in known:  # half copied, or half forgotten by a run that was killed
-            gone = newest is not None and has_expired(known[point], newest, rule)
-            yield Decision(point, known[point], Reason.EXPIRED if gone else Reason.INCOMPLETE)
+            yield _decided(point, known[point], Reason.INCOMPLETE if would_stay(point) else Reason.EXPIRED)
         elif any(TAG in each.tags for each in group):
-            yield Decision(point, made_at, Reason.UNKNOWN)
+            yield _decided(point, made_at, Reason.UNKNOWN)
         elif point in open_runs:
-            yield Decision(point, made_at, Reason.IN_USE)
+            yield _decided(point, made_at, Reason.IN_USE)
+        elif is_leftover(made_at, now):
+            yield _decided(point, made_at, Reason.LEFTOVER)
         else:
-            yield Decision(point, made_at, Reason.LEFTOVER if is_leftover(made_at, now) else Reason.YOUNG)
+            yield _decided(point, made_at, Reason.YOUNG, until=made_at + LEFTOVERS_STAY)
+
+
+def _decided(point: str, moment: datetime, reason: Reason, until: datetime | None = None) -> Decision:
+    return Decision(point, moment, (Ground(reason, until=until),))

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 
 from orchestrator.backups.access import Access, repository_lease
-from orchestrator.backups.document import FILENAME, TAG, PointDocument, SourceProof
+from orchestrator.backups.destination import ANSWER_SECONDS, Destination, choose_destination, had_repository
+from orchestrator.backups.document import FILENAME, TAG, PointDocument, SourceProof, as_point
+from orchestrator.backups.group import Group, back_up_group
+from orchestrator.backups.hooks import check_hooks
 from orchestrator.backups.landings import observe_landings
+from orchestrator.backups.opening import remember_config
+from orchestrator.backups.poison import UNJUDGED, judge
 from orchestrator.backups.seal import sealed_ref
 from orchestrator.backups.sources import back_up_source, check_source
 from orchestrator.catalogue import leases
 from orchestrator.catalogue.records import Point, PointAt
-from orchestrator.catalogue.store import Catalogue
 from orchestrator.engine.port import Run
 from orchestrator.epoch.fence import check_fence, check_unmoved
 from orchestrator.errors import CheckFailed, Refused, Unreachable
 from orchestrator.vault.restic import Repository
 from policies.epoch import NEVER_MOVED, Place
 from policies.site import SystemRef
+from policies.suspicion import Signal
 from policies.work import copy_centres
 
 
@@ -27,39 +34,63 @@ def back_up(
 ) -> PointAt:
     """Make one recovery point of a system at its nearest centre, or at another one, and return it as it is listed.
 
+    A nearest centre that is away is passed, and the point says so; given `at` or `sealed_by`, no other centre will do.
     What is read is the system where it is active. May be repeated at any time: content that is there already is not
     stored again. Raises Busy while the repository is being rewritten, and Fenced when the vault's register knows of an
     epoch that moved the system. `sealed_by` is the run that has sealed the sources: what is read is the sealed
-    state. A failure leaves no point; snapshots of its finished sources stay, unreferenced.
+    state. A failure leaves no point; snapshots of its finished sources stay, unreferenced. So does a thaw that
+    fails: what stands still now is worse news than a point that is missing, and must not wait for uploads.
     """
-    centre = at or copy_centres(ref)[0]
+    # Whoever sealed the sources goes on from the nearest centre.
+    to = _destination(run, access, ref, copy_centres(ref)[0] if sealed_by and not at else at)
+    centre = to.centre
     repository = access.repository(centre, ref)
     with leases.hold(access.catalogue, repository_lease(centre, ref), run.id, exclusive=False):
         fenced = run.changed("fence")
         active = run.step("fence", check_fence, access, str(ref), centre) if fenced else NEVER_MOVED
         if sealed_by:
             ref = sealed_ref(ref, active.centre, sealed_by)
-        run.step("check-sources", _check_sources, access, ref, active.centre)
-        run.step("open-repository", open_repository, access, ref, centre)
-        proofs = tuple(
-            back_up_source(run, access, ref, name, active.centre, repository, _tags(run, name))
-            for name in ref.system.sources
+        run.step("check-sources", check_sources, access, ref, active.centre)
+        run.step("open-repository", open_repository, access, ref, centre, run.id)
+        group = Group(access, ref, active.centre, repository, sealed=sealed_by is not None)
+        if run.changed("group"):
+            proofs, consistent = back_up_group(run, group), group.consistent
+        else:
+            proofs, consistent = _one_by_one(run, group), None
+        judged = (
+            run.step("look-for-poison", judge, access, ref, active.centre, repository, proofs)
+            if run.changed("poison")
+            else UNJUDGED
         )
-        point = run.step("publish-document", _publish, access, run.id, repository, ref, proofs, active)
+        document = partial(_document, run.id, ref, judged.noted(proofs), consistent, judged.signals, tuple(to.bypassed))
+        point = run.step("publish-document", _publish, access, document, repository, ref, active)
         return run.step("observe-landing", _landed, access, ref, centre, point)
 
 
-def open_repository(access: Access, ref: SystemRef, centre: str) -> None:
+def _one_by_one(run: Run, group: Group) -> tuple[SourceProof, ...]:
+    return tuple(
+        back_up_source(run, group.access, group.ref, name, group.centre, group.repository, group.tags(run.id, name))
+        for name in group.ref.system.sources
+    )
+
+
+def _destination(run: Run, access: Access, ref: SystemRef, at: str | None) -> Destination:
+    if at or not run.changed("destination"):
+        return Destination(at or copy_centres(ref)[0])
+    return run.step("choose-destination", choose_destination, access, ref, run.id)
+
+
+def open_repository(access: Access, ref: SystemRef, centre: str, run_id: str = "") -> None:
     """Make the repository at `centre` when the system has none anywhere. May be repeated.
 
     A system has one repository, with one chunker polynomial and one master key, at all its centres. So where another
     centre holds it already, this one is joined by replication and never initialised: Refused says so.
     """
     repository = access.repository(centre, ref)
-    if repository.exists():
+    if repository.is_there():
         repository.clear_dead_locks()  # a killed backup leaves its lock, and check would refuse it
         return
-    holder = _centre_that_has_it(access, ref, centre)
+    holder = _centre_that_has_it(access, ref, centre, run_id)
     if holder:
         raise Refused(
             f"{ref}: no repository at {centre}, but {holder} has it",
@@ -68,45 +99,49 @@ def open_repository(access: Access, ref: SystemRef, centre: str) -> None:
     repository.init()
 
 
-def _centre_that_has_it(access: Access, ref: SystemRef, centre: str) -> str | None:
+def _centre_that_has_it(access: Access, ref: SystemRef, centre: str, run_id: str) -> str | None:
     for other in copy_centres(ref):
         if other == centre:
             continue
         try:
-            if any(access.bucket(other, ref.tenant.tenant).list(f"{ref.name}/config")):
+            if access.bucket(other, ref.tenant.tenant).head_within(f"{ref.name}/config", seconds=ANSWER_SECONDS):
                 return other
         except Unreachable:
-            # Only a system that never had a point may start while the other centre cannot be asked.
-            if _has_points(access.catalogue, ref):
+            # Only a system that never had a repository may start while the other centre cannot be asked.
+            if had_repository(access.catalogue, ref, run_id):
                 raise
     return None
 
 
-def _has_points(catalogue: Catalogue, ref: SystemRef) -> bool:
-    return bool(catalogue.points(ref.tenant.tenant, ref.name))
-
-
-def _check_sources(access: Access, ref: SystemRef, active: str) -> list[str]:
+def check_sources(access: Access, ref: SystemRef, active: str) -> list[str]:
+    """Raise unless every source can be read and every hook be run, as the system is active now. Changes nothing."""
     for name in ref.system.sources:
         check_source(access, ref, name, active)
+    check_hooks(ref, active)
     return list(ref.system.sources)
 
 
-def _tags(run: Run, source: str) -> tuple[str, str]:
-    return f"point={run.id}", f"source={source}"
-
-
 def _publish(
-    access: Access,
-    run_id: str,
-    repository: Repository,
-    ref: SystemRef,
-    proofs: tuple[SourceProof, ...],
-    active: Place,
+    access: Access, make: Callable[[], PointDocument], repository: Repository, ref: SystemRef, active: Place
 ) -> Point:
     # A failover in the meantime: what was read is no longer the system.
     check_unmoved(access, str(ref), repository.bucket.centre, active)
-    document = PointDocument(
+    document = make()
+    tags = (f"point={document.point}", TAG)
+    with repository.backup_stream(FILENAME, host=ref.tenant.tenant, tags=tags) as stream:
+        stream.write(document.as_bytes())
+        return as_point(document, stream.commit().snapshot_id)
+
+
+def _document(
+    run_id: str,
+    ref: SystemRef,
+    proofs: tuple[SourceProof, ...],
+    consistent: bool | None,
+    suspicion: tuple[Signal, ...],
+    bypassed: tuple[str, ...],
+) -> PointDocument:
+    return PointDocument(
         point=run_id,
         run=run_id,
         tenant=ref.tenant.tenant,
@@ -116,30 +151,14 @@ def _publish(
         finished_at=datetime.now(UTC),
         program=f"tricenter {version('tricenter')}",
         sources=proofs,
-    )
-    tags = (f"point={document.point}", TAG)
-    with repository.backup_stream(FILENAME, host=ref.tenant.tenant, tags=tags) as stream:
-        stream.write(document.as_bytes())
-        return _point(document, proofs, stream.commit().snapshot_id)
-
-
-def _point(document: PointDocument, proofs: tuple[SourceProof, ...], snapshot: str) -> Point:
-    return Point(
-        id=document.point,
-        run_id=document.run,
-        tenant=document.tenant,
-        system=document.system,
-        tier=document.tier,
-        data_time=document.data_time,
-        finished_at=document.finished_at,
-        bytes=sum(each.copy.bytes for each in proofs),
-        added_bytes=sum(each.added_bytes for each in proofs),
-        document=snapshot,
-        sources=tuple(each.copy for each in proofs),
+        consistent=consistent,
+        suspicion=suspicion,
+        bypassed=bypassed,
     )
 
 
 def _landed(access: Access, ref: SystemRef, centre: str, point: Point) -> PointAt:
+    remember_config(access, ref, centre)  # the document has just been written with it
     access.repository(centre, ref).clear_dead_locks()  # of this run's own attempts that were killed
     access.catalogue.add_point(point)
     for landed in observe_landings(access.catalogue, access.bucket(centre, ref.tenant.tenant), ref, centre):

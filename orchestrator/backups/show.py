@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Literal
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from orchestrator.backups.replication import SystemReplicated
+from orchestrator.backups.destination import Destination
+from orchestrator.backups.replication import SystemReplicated, Way
 from orchestrator.batch import Ended
 from orchestrator.catalogue.database import now
-from orchestrator.catalogue.records import PointAt, SourceCopy
+from orchestrator.catalogue.records import PointAt, Settlement
 from orchestrator.catalogue.store import Catalogue
 from policies.site import SystemRef
+from policies.suspicion import Standing
 from policies.values import format_duration, format_size
-from policies.work import copy_centres
+
+#: How what a point is taken for is shown; nothing is said of a good one.
+STANDINGS = {Standing.GOOD: "", Standing.SUSPECT: "[yellow]可疑 suspect[/]", Standing.BAD: "[red]不可用 bad[/]"}
 
 
 class Bars:
@@ -75,8 +80,16 @@ def table(*columns: str) -> Table:
     return made
 
 
-def _failure(ended: Ended[SystemRef, Any]) -> dict[str, Any]:
-    return {"system": str(ended.subject), "state": "failed", "error": str(ended.error)}
+def _failure(ended: Ended[Any, Any]) -> dict[str, Any]:
+    way = {"from": ended.subject.source, "to": ended.subject.target} if isinstance(ended.subject, Way) else {}
+    system = ended.subject.ref if isinstance(ended.subject, Way) else ended.subject
+    return {"system": str(system), "state": "failed", "error": str(ended.error), **way}
+
+
+def _past(bypassed: Iterable[str]) -> str:
+    """Return what is said of a point or a backup that went past centres that were away."""
+    names = ", ".join(bypassed)
+    return f" [yellow](绕过 written past {names})[/]" if names else ""
 
 
 def backups(console: Console, ended: Sequence[Ended[SystemRef, PointAt]], output: str) -> None:
@@ -92,25 +105,47 @@ def backups(console: Console, ended: Sequence[Ended[SystemRef, PointAt]], output
             continue
         point = each.result.point
         rows.add_row(
-            str(each.subject), point.id, each.result.centre, local(point.data_time), format_size(point.bytes),
-            format_size(point.added_bytes),
+            str(each.subject), point.id, each.result.centre + _past(point.bypassed) + _standing(each.result),
+            local(point.data_time),            format_size(point.bytes), format_size(point.added_bytes),
         )  # fmt: skip
     console.print(rows)
+    _why(console, [each.result for each in ended if each.result])
 
 
-def sources(console: Console, ended: Sequence[Ended[SystemRef, list[str]]], output: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a backup would do now: the sources it reads, whether all are of one moment or frozen, and where they go."""
+
+    sources: list[str]
+    consistent: bool
+    freezes: bool
+    to: Destination
+
+
+def sources(console: Console, ended: Sequence[Ended[SystemRef, Ready]], output: str) -> None:
     if output == "json":
-        print_json(
-            console,
-            [_failure(e) if e.result is None else {"system": str(e.subject), "sources": e.result} for e in ended],
-        )
+        print_json(console, [_failure(e) if e.result is None else _ready(e.subject, e.result) for e in ended])
         return
-    rows = table("系统 system", "来源 sources", "备往 to", "结果 result")
+    rows = table("系统 system", "来源 sources", "备往 to", "一致性 consistency", "结果 result")
     for each in ended:
         kinds = ", ".join(f"{name} ({source.kind})" for name, source in each.subject.system.sources.items())
         result = f"[red]{each.error}" if each.error else "[green]可以备份 ready"
-        rows.add_row(str(each.subject), kinds, copy_centres(each.subject)[0], result)
+        to = each.result.to.centre + _past(each.result.to.bypassed) if each.result else ""
+        rows.add_row(str(each.subject), kinds, to, _consistency(each.result), result)
     console.print(rows)
+
+
+def _ready(ref: SystemRef, ready: Ready) -> dict[str, Any]:
+    told = {"sources": ready.sources, "consistent": ready.consistent, "freezes": ready.freezes}
+    return {"system": str(ref), **told, "to": ready.to.centre, "bypassed": dict(ready.to.bypassed)}
+
+
+def _consistency(ready: Ready | None) -> str:
+    if ready is None:
+        return ""
+    if ready.freezes:
+        return "冻结后同一时刻 frozen, one moment"
+    return "同一时刻 one moment" if ready.consistent else "各来源先后 one after another"
 
 
 def local(moment: datetime) -> str:
@@ -127,10 +162,40 @@ def point_as_json(at: PointAt) -> dict[str, Any]:
         "data_time": point.data_time.isoformat(),
         "landed_at": at.landed_at.isoformat(),
         "proved_at": at.proved_at.isoformat() if at.proved_at else None,
+        "standing": str(at.standing),
+        "suspicion": [each.as_json() for each in point.suspicion],
+        "settlement": settlement_as_json(at.settlement) if at.settlement else None,
         "bytes": point.bytes,
         "added_bytes": point.added_bytes,
+        "consistent": point.consistent,
+        "bypassed": list(point.bypassed),
         "sources": [each.as_json() for each in point.sources],
     }
+
+
+def settlement_as_json(said: Settlement) -> dict[str, Any]:
+    return {
+        "verdict": str(said.verdict),
+        "reason": said.reason,
+        "by": said.settled_by,
+        "at": said.settled_at.isoformat(),
+    }
+
+
+def _standing(at: PointAt) -> str:
+    """Return what is to be said of a point that is not simply good, in the colour that it deserves."""
+    word = STANDINGS[at.standing]
+    return f"  {word}" if word else ""
+
+
+def _why(console: Console, found: Iterable[PointAt]) -> None:
+    """Print for each point that is not simply good what makes it so, and what was said of it."""
+    for at in found:
+        for signal in at.point.suspicion if at.standing is not Standing.GOOD else ():
+            console.print(f"{STANDINGS[at.standing]} {at.point.id} {escape(str(signal))}")
+        if said := at.settlement:
+            who = f"{said.settled_by}, {local(said.settled_at)}: {said.reason}"
+            console.print(f"裁定 settled {said.verdict}: {at.point.id} {escape(who)}")
 
 
 def points(
@@ -162,57 +227,39 @@ def points(
         where = ", ".join(
             at.centre + (" ✓" if at.proved_at else "") + (" (无应答 last known)" if at.centre in silent else "")
             for at in landings
-        )
+        ) + _past(point.bypassed)
         age = format_duration((now() - point.data_time).total_seconds())
         rows.add_row(
-            f"{point.tenant}/{point.system}", point.id, local(point.data_time), age, format_size(point.bytes), where
+            f"{point.tenant}/{point.system}",
+            point.id,
+            local(point.data_time),
+            age,
+            format_size(point.bytes),
+            where + _standing(landings[0]),
         )
     console.print(rows)
-
-
-def restore_plan(
-    console: Console, ref: SystemRef, chosen: PointAt, copies: Sequence[SourceCopy], folder: Path, output: str
-) -> None:
-    if output == "json":
-        print_json(console, point_as_json(chosen) | {"target": str(folder), "restore": [c.source for c in copies]})
-        return
-    console.print(f"{ref}: {chosen.point.id} @ {chosen.centre} → {folder}")
-    for each in copies:
-        console.print(f"  {each.source}  {each.kind}  {format_size(each.bytes)}  {each.files} 个文件 files")
-
-
-def restored(console: Console, chosen: PointAt, result: Mapping[str, Mapping[str, Any]], output: str) -> None:
-    if output == "json":
-        print_json(console, point_as_json(chosen) | {"restored": dict(result)})
-        return
-    rows = table("来源 source", "位置 place", "验证 proof")
-    for name, each in result.items():
-        mark = "[green]✓" if each["proved"] else "[yellow]–"
-        rows.add_row(name, str(each["path"]), f"{mark} {each['detail']}")
-    console.print(rows)
+    _why(console, [landings[0] for landings in by_point.values()])
 
 
 def replications(
     console: Console,
-    ended: Sequence[Ended[SystemRef, SystemReplicated]],
-    source: str,
-    target: str,
+    ended: Sequence[Ended[Way, SystemReplicated]],
     output: str,
     *,
     dry_run: bool,
 ) -> None:
     if output == "json":
-        print_json(console, [_failure(e) if e.result is None else _transfer(e, source, target) for e in ended])
+        print_json(console, [_failure(e) if e.result is None else _transfer(e) for e in ended])
         return
     copied = "待复制 to copy " if dry_run else "已复制 copied "
-    rows = table("系统 system", f"{source} → {target}", copied, "已有 present ", "用时 took ", "恢复点 points ")
+    rows = table("系统 system", "路线 way", "结果 result", copied, "已有 present ", "用时 took ", "恢复点 points ")
     for each in ended:
         if each.result is None:
-            rows.add_row(str(each.subject), "[red]失败 failed", "", "", "", "")
+            rows.add_row(*_way(each.subject), "[red]失败 failed", "", "", "", "")
             continue
         transfer = each.result.transfer
         rows.add_row(
-            str(each.subject),
+            *_way(each.subject),
             "[green]首次加入 joined" if transfer.joined else "[green]✓",
             f"{transfer.copied} · {format_size(transfer.copied_bytes)}",
             str(transfer.present),
@@ -222,14 +269,18 @@ def replications(
     console.print(rows)
 
 
-def _transfer(ended: Ended[SystemRef, SystemReplicated], source: str, target: str) -> dict[str, Any]:
+def _way(way: Way) -> tuple[str, str]:
+    return str(way.ref), f"{way.source} → {way.target}"
+
+
+def _transfer(ended: Ended[Way, SystemReplicated]) -> dict[str, Any]:
     assert ended.result is not None
     transfer = ended.result.transfer
     return {
-        "system": str(ended.subject),
+        "system": str(ended.subject.ref),
         "state": "done",
-        "from": source,
-        "to": target,
+        "from": ended.subject.source,
+        "to": ended.subject.target,
         "joined": transfer.joined,
         "copied": transfer.copied,
         "copied_bytes": transfer.copied_bytes,

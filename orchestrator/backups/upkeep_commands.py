@@ -48,7 +48,7 @@ def verify(
     """
     if everything and depth != "data":
         raise InvalidInput("--all reads data, and the structure is checked whole anyway", hint="add --depth data")
-    places = _places(app, target, centre)
+    places = named_places(app, target, centre)
     if dry_run:
         _foresee(app, places, depth, everything, jobs, output)
         return
@@ -99,7 +99,7 @@ def _raise_findings(ended: list[Ended[At, SystemVerified]]) -> None:
 
 @click.command()
 @click.argument("target", required=False)
-@click.option("--centre", required=True, help="在哪个中心清理 the centre to expire points at")
+@click.option("--centre", help="在哪个中心清理 the centre to expire points at; with --dry-run every one when not given")
 @click.option(
     "--more-than-half", "force", is_flag=True, help="允许一次清除过半恢复点 let more than half of the points go"
 )
@@ -107,20 +107,26 @@ def _raise_findings(ended: list[Ended[At, SystemVerified]]) -> None:
 @dry_run_option
 @output_option
 @click.pass_obj
-def expire(app: App, target: str | None, centre: str, force: bool, yes: bool, dry_run: bool, output: str) -> None:
+def expire(
+    app: App, target: str | None, centre: str | None, force: bool, yes: bool, dry_run: bool, output: str
+) -> None:
     """清除某中心到期的恢复点并回收空间 forget what the tiers do not keep at a centre, and prune.
 
-    Shows every decision with its reason first.
+    Shows every decision first, with all its reasons: until when each holds, and what would end it. While a point of
+    a system is suspect and not settled, nothing good of that system is forgotten.
     """
-    refs = [at.ref for at in _places(app, target, centre)]
+    places = named_places(app, target, centre)
+    if centre is None and not dry_run:
+        raise InvalidInput("say at which centre points are forgotten: --centre", hint="or look at all with --dry-run")
     _ = app.runner  # clears up behind what was killed, before anything is planned
-    plans = [(ref, plan_expiry(app, ref, centre)) for ref in refs]
+    plans = [(at.ref, plan_expiry(app, at.ref, at.centre)) for at in places]
     if output == "table":
         upkeep_show.expiry_plans(app.console, plans)
     if dry_run:
         if output == "json":
             show.print_json(app.console, upkeep_show.expiries_as_json(plans, "planned"))
         return
+    assert centre is not None
     refused: list[Ended[SystemRef, Expired]] = [
         Ended(ref, None, error) for ref, plan in plans if (error := _objection(ref, plan, force))
     ]
@@ -164,7 +170,7 @@ def _confirm(to_do: list[tuple[SystemRef, ExpiryPlan]], centre: str, *, yes: boo
         raise Refused("not confirmed: nothing was forgotten")
 
 
-def _places(app: App, target: str | None, centre: str | None) -> list[At]:
+def named_places(app: App, target: str | None, centre: str | None) -> list[At]:
     """Return the systems that are meant, at the centres that keep copies of them. Raises InvalidInput when none are."""
     if centre:
         app.vault(centre)

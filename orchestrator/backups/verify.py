@@ -14,13 +14,14 @@ from typing import Literal
 
 from orchestrator.backups.access import Access, repository_lease
 from orchestrator.backups.looked import Looked, as_faults, place_of
-from orchestrator.backups.structure import REFERRERS, choose_documents, verify_structure
+from orchestrator.backups.opening import config_key, examine_at, opening_faults
+from orchestrator.backups.structure import REFERRERS, choose_documents, find_lost_points, verify_structure
 from orchestrator.catalogue import leases
 from orchestrator.catalogue import verifications as memory
 from orchestrator.catalogue.verifications import Fault, Kind
 from orchestrator.engine.port import Run
 from orchestrator.errors import CheckFailed, CorruptObject, InvalidInput, TricenterError
-from orchestrator.vault.scrub import examine, scrub, slice_starts, take_census
+from orchestrator.vault.scrub import scrub, slice_starts, take_census
 from policies.site import SystemRef
 from policies.verification import Slice, choose_slices, digits_for, regroup
 from policies.work import copy_centres
@@ -80,7 +81,7 @@ def verify_system(
             total = looked.size_bytes
         else:
             looked, total = _verify_data(run, access, ref, centre, everything=everything)
-        return run.step("conclude", _conclude, access, ref, centre, depth, began, looked, total)
+        return run.step("conclude", _conclude, access, ref, centre, depth, began, looked, total, run.id)
 
 
 def foresee(access: Access, ref: SystemRef, centre: str, depth: Depth, *, everything: bool = False) -> Foreseen:
@@ -156,33 +157,41 @@ def _read_slice(run: Run, access: Access, ref: SystemRef, centre: str, prefix: s
     )
     faults = as_faults(read.corrupt, read.missing)
     # The faults first: a slice that counts as read has its faults on record.
-    memory.record_faults(access.catalogue, place, faults, read.began_at)
+    memory.record_faults(access.catalogue, place, faults, read.began_at, by=run.id)
     oldest = read.oldest or read.began_at
     memory.mark_read(access.catalogue, place, Slice(prefix, read.objects, read.size_bytes, oldest, read.began_at))
     return Looked(read.objects, read.size_bytes, faults)
 
 
 def _look_again(access: Access, ref: SystemRef, centre: str) -> Looked:
-    """Read again what is known to be wrong: it may have been healed.
+    """Look at what is named by no hash, and read again what is known to be wrong: it may have been healed.
 
-    Whether something that is gone was needed is what the check of the structure finds out.
+    That is `config`, the snapshots of points, and whether there is any key. Whether another object that is gone was
+    needed is what the check of the structure finds out.
     """
-    bucket = access.bucket(centre, ref.tenant.tenant)
-    faults = memory.open_faults(access.catalogue, place_of(ref, centre))
-    healed = [each.key for each in faults if each.kind is not Kind.DAMAGED and examine(bucket, each.key) == "good"]
-    return Looked(len(faults), 0, (), tuple(healed))
+    known = memory.open_faults(access.catalogue, place_of(ref, centre))
+    faults = (*find_lost_points(access, ref, centre).faults, *opening_faults(access, ref, centre))
+    wrong = {each.key for each in faults}
+    healed = [
+        each.key
+        for each in known
+        if each.key not in wrong
+        and (each.kind is not Kind.DAMAGED or each.key == config_key(ref))
+        and examine_at(access, ref, centre, each.key) == "good"
+    ]
+    return Looked(len(known), 0, faults, tuple(healed))
 
 
 # --- what came of it
 
 
 def _conclude(
-    access: Access, ref: SystemRef, centre: str, depth: str, began: datetime, looked: Looked, total: int
+    access: Access, ref: SystemRef, centre: str, depth: str, began: datetime, looked: Looked, total: int, run_id: str
 ) -> SystemVerified:
     """Record what was found, and raise when anything there is known to be wrong."""
     place, now, catalogue = place_of(ref, centre), datetime.now(UTC), access.catalogue
-    memory.heal(catalogue, place, looked.healed, now)
-    memory.record_faults(catalogue, place, looked.faults, now)
+    memory.heal(catalogue, place, looked.healed, now, by=run_id)
+    memory.record_faults(catalogue, place, looked.faults, now, by=run_id)
     memory.record_verification(catalogue, memory.Verified(place, depth, began, now), looked.size_bytes)
     if faults := memory.open_faults(catalogue, place):
         raise _found_wrong(access, ref, centre, faults)
@@ -207,15 +216,11 @@ def _advice(access: Access, ref: SystemRef, centre: str, faults: Sequence[Fault]
             f"no other centre is known to hold a good copy; do not prune at {centre}, "
             f"and make a new recovery point: tricenter backup run {ref}"
         )
-    bring = f"tricenter replicate {ref} --from {good} --to {centre}"
-    if any(each.kind is Kind.CORRUPT for each in faults):
-        return f"{good} holds good copies: delete the corrupt objects at {centre} by any S3 client, then {bring}"
-    return f"{good} holds good copies: {bring}"
+    return f"{good} holds good copies: tricenter backup heal {ref} --centre {centre}"
 
 
 def _has_good(access: Access, ref: SystemRef, centre: str, keys: Sequence[str]) -> bool:
     try:
-        bucket = access.bucket(centre, ref.tenant.tenant)
-        return all(examine(bucket, key) == "good" for key in keys)
+        return any(examine_at(access, ref, centre, key) == "good" for key in keys)
     except TricenterError:  # one that cannot be asked is no help now
         return False

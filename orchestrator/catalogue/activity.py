@@ -33,6 +33,8 @@ class LastRun:
 class Activity:
     #: Recovery points that are at a centre now.
     points: dict[Key, int]
+    #: Recovery points that were written past a centre, are at another one, and have not come to it.
+    owed: dict[Key, int]
     #: (flow, state) -> runs; every state of a flow that ever ran is there.
     runs: dict[tuple[str, RunState], int]
     #: Kind -> processes that execute runs; every kind is there.
@@ -50,6 +52,7 @@ def read_activity(catalogue: Catalogue) -> Activity:
     with reading(catalogue) as db:
         return Activity(
             points=_points(db),
+            owed=_owed(db),
             runs=_runs(db),
             workers=_workers(db),
             queued_since=_queued_since(db),
@@ -62,6 +65,14 @@ def read_activity(catalogue: Catalogue) -> Activity:
 def _points(db: Connection) -> dict[Key, int]:
     key = (t.points.c.tenant, t.points.c.system, t.landings.c.centre)
     query = select(*key, func.count()).join(t.landings, t.landings.c.point_id == t.points.c.id).group_by(*key)
+    return {Key(tenant, system, centre): count for tenant, system, centre, count in db.execute(query)}
+
+
+def _owed(db: Connection) -> dict[Key, int]:
+    key = (t.points.c.tenant, t.points.c.system, t.bypasses.c.centre)
+    somewhere = select(t.landings.c.point_id).where(t.landings.c.point_id == t.bypasses.c.point_id).exists()
+    query = select(*key, func.count()).join_from(t.bypasses, t.points, t.points.c.id == t.bypasses.c.point_id)
+    query = query.where(t.bypasses.c.landed_at.is_(None) & somewhere).group_by(*key)
     return {Key(tenant, system, centre): count for tenant, system, centre, count in db.execute(query)}
 
 

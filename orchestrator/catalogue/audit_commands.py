@@ -99,7 +99,7 @@ def head_(app: App, output: Output) -> None:
 #: What a line shows of an entry's body.
 SHOWN = (
     "step", "outcome", "error_type", "flow", "subject", "state", "requested_by", "topic", "by", "verdict", "tenant",
-    "system", "role", "person", "digest", "key", "up_to",
+    "system", "role", "person", "digest", "key", "up_to", "point", "to",
 )  # fmt: skip
 
 

@@ -31,7 +31,7 @@ class Verdict(StrEnum):
     MET = "met"  # the objectives hold, and a drill in due time has shown that recovery works
     UNPROVED = "unproved"  # the RPO holds; never drilled there, the last drill failed, or the next is overdue
     MISSED = "missed"  # an objective is missed now
-    NEVER = "never"  # no recovery point is there
+    NEVER = "never"  # no good recovery point is there
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,11 @@ class BoardRow:
     centre: str
     expected_interval: timedelta
     created_at: datetime
-    #: The newest data at the centre, when it had landed there, and the newest data there that a restore has proved.
+    #: The newest good data at the centre, when it had landed, and the newest there that a restore has proved.
     last_data_time: datetime | None
     last_landed_at: datetime | None
+    #: Points there that are suspect, and not settled: they count for none of these.
+    suspects: int
     proved_data_time: datetime | None
     rpo_objective: timedelta
     rpo_actual: timedelta
@@ -136,6 +138,7 @@ def _row(ref: SystemRef, centre: str, copy: CopyRule, facts: Facts, now: datetim
         created_at=created,
         last_data_time=newest.data_time if newest else None,
         last_landed_at=newest.landed_at if newest else None,
+        suspects=facts.suspects.get(key, 0),
         proved_data_time=facts.proved.get(key),
         rpo_objective=copy.rpo,
         rpo_actual=actual,

@@ -16,6 +16,7 @@ from sqlalchemy import Column, ColumnElement, Connection, ScalarSelect, Subquery
 
 from orchestrator.catalogue import tables as t
 from orchestrator.catalogue.records import DrillRow
+from orchestrator.catalogue.trust import is_good, is_suspect
 from policies.objectives import Landing
 from policies.work import COPY_CENTRES
 
@@ -46,16 +47,18 @@ class Facts:
 
     #: (tenant, system) -> since when it is known.
     created: dict[tuple[str, str], datetime]
-    #: The point with the newest data.
+    #: The good point with the newest data. What is suspect or bad counts as if it were not there.
     newest: dict[Key, Landing]
-    #: The newest data time among the points that a restore has proved.
+    #: The newest data time among the good points that a restore has proved.
     proved: dict[Key, datetime]
-    #: What landed in the window, led by what was the newest when the window began.
+    #: What good points landed in the window, led by what was the newest when the window began.
     landings: dict[Key, list[Landing]]
     #: The last drill of each plan and kind, newest first.
     drills: dict[Key, list[DrillRow]]
     #: By kind, the end of the last drill by a person that did recover the system.
     held: dict[Key, dict[str, datetime]]
+    #: Points at the centre that are suspect, and not settled.
+    suspects: dict[Key, int]
 
 
 def read_facts(db: Connection, since: datetime, now: datetime) -> Facts:
@@ -78,6 +81,7 @@ def read_facts(db: Connection, since: datetime, now: datetime) -> Facts:
         landings=dict(landings),
         drills=dict(drills),
         held=held_by_people(db, now),
+        suspects=dict(_suspects(db)),
     )
 
 
@@ -103,7 +107,7 @@ def every_key() -> Subquery:
 
 
 def of_newest(column: Column[Value], keys: Subquery, at: datetime) -> ScalarSelect[Value]:
-    """A column of the point with the newest data among those that had landed by `at`."""
+    """A column of the point with the newest data among the good ones that had landed by `at`."""
     return (
         select(column)
         .select_from(t.points.join(t.landings, t.landings.c.point_id == t.points.c.id))
@@ -113,6 +117,7 @@ def of_newest(column: Column[Value], keys: Subquery, at: datetime) -> ScalarSele
             & (t.points.c.data_time <= at + CLOCKS_DIFFER)  # ends the walk through what came later
             & (t.landings.c.centre == keys.c.centre)
             & (t.landings.c.landed_at <= at)
+            & is_good()
         )
         .order_by(t.points.c.data_time.desc(), t.landings.c.landed_at)
         .limit(1)
@@ -125,33 +130,57 @@ def _within(db: Connection, since: datetime, now: datetime) -> Iterator[tuple[Ke
     query = (
         select(t.points.c.tenant, t.points.c.system, t.landings.c.centre, t.points.c.data_time, t.landings.c.landed_at)
         .join(t.landings, t.landings.c.point_id == t.points.c.id)
-        .where((t.landings.c.landed_at > since) & (t.landings.c.landed_at <= now))
+        .where((t.landings.c.landed_at > since) & (t.landings.c.landed_at <= now) & is_good())
     )
     for tenant, system, centre, data_time, landed_at in db.execute(query):
         yield Key(tenant, system, centre), Landing(data_time, landed_at)
 
 
 def proved_at_centres(db: Connection, now: datetime) -> Iterator[tuple[Key, datetime]]:
-    """Yield the newest data of every system at every centre among what a restore had proved there by `now`."""
+    """Yield the newest good data of every system at every centre that a restore had proved there by `now`."""
     key = (t.points.c.tenant, t.points.c.system, t.landings.c.centre)
     query = (
         select(*key, func.max(t.points.c.data_time))
         .join(t.landings, t.landings.c.point_id == t.points.c.id)
-        .where(t.landings.c.proved_at <= now)
+        .where((t.landings.c.proved_at <= now) & is_good())
         .group_by(*key)
     )
     for tenant, system, centre, data_time in db.execute(query):
         yield Key(tenant, system, centre), data_time
 
 
-def last_drills(db: Connection, now: datetime) -> Sequence[DrillRow]:
-    """Return the last drill of every system, centre, plan and kind, newest first."""
+def _suspects(db: Connection) -> Iterator[tuple[Key, int]]:
+    key = (t.points.c.tenant, t.points.c.system, t.landings.c.centre)
+    query = (
+        select(*key, func.count())
+        .join(t.landings, t.landings.c.point_id == t.points.c.id)
+        .where(is_suspect())
+        .group_by(*key)
+    )
+    for tenant, system, centre, count in db.execute(query):
+        yield Key(tenant, system, centre), count
+
+
+#: What tells the rehearsals of a system at a centre apart.
+PLAN_AND_KIND = ("plan", "kind")
+
+
+def last_drills(
+    db: Connection, now: datetime, *, apart: Sequence[str] = PLAN_AND_KIND, count: int = 1
+) -> Sequence[DrillRow]:
+    """Return the last `count` drills of every system and centre, newest first: of each plan and kind, or as told.
+
+    A drill of several systems has a row for each of them, and each is counted with its own.
+    """
     columns = t.drills.c
-    kinds = (columns.tenant, columns.system, columns.centre, columns.plan, columns.kind)
-    newest_first = (columns.ended_at.desc(), columns.id.desc())
-    place = func.row_number().over(partition_by=kinds, order_by=newest_first)
-    placed = select(columns.id, place.label("place")).where(columns.ended_at <= now).subquery("placed")
-    query = select(t.drills).join(placed, placed.c.id == columns.id).where(placed.c.place == 1).order_by(*newest_first)
+    groups = [columns[name] for name in ("tenant", "system", "centre", *apart)]
+    place = func.row_number().over(partition_by=groups, order_by=(columns.ended_at.desc(), columns.id.desc()))
+    placed = select(t.drills, place.label("place")).where(columns.ended_at <= now).subquery("placed")
+    query = (
+        select(*(placed.c[name] for name in columns.keys()))  # noqa: SIM118 - of columns, these are the names
+        .where(placed.c.place <= count)
+        .order_by(placed.c.ended_at.desc(), placed.c.id.desc(), placed.c.tenant, placed.c.system)
+    )
     return [DrillRow(**row._mapping) for row in db.execute(query)]
 
 

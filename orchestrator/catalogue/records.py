@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from policies.suspicion import Measures, Signal, Standing
+
 
 class RunState(StrEnum):
     """Where a run is: queued, running, waiting, and then one of four ends."""
@@ -149,7 +151,10 @@ class Cleanup:
 
 @dataclass(frozen=True, slots=True)
 class SourceCopy:
-    """What one source put into a recovery point: a snapshot of the repository, and facts to prove it by."""
+    """What one source put into a recovery point: a snapshot of the repository, and facts to prove it by.
+
+    `rows`, and the shares `changed` and `rewritten` since the point before, are None where they are not known.
+    """
 
     source: str
     kind: str
@@ -157,6 +162,13 @@ class SourceCopy:
     data_time: datetime
     bytes: int
     files: int
+    rows: int | None = None
+    changed: float | None = None
+    rewritten: float | None = None
+
+    @property
+    def measures(self) -> Measures:
+        return Measures(self.bytes, self.files, self.rows, self.changed, self.rewritten)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -166,6 +178,9 @@ class SourceCopy:
             "data_time": self.data_time.isoformat(),
             "bytes": self.bytes,
             "files": self.files,
+            "rows": self.rows,
+            "changed": self.changed,
+            "rewritten": self.rewritten,
         }
 
     @classmethod
@@ -177,12 +192,19 @@ class SourceCopy:
             data_time=datetime.fromisoformat(value["data_time"]),
             bytes=value["bytes"],
             files=value["files"],
+            rows=value.get("rows"),
+            changed=value.get("changed"),
+            rewritten=value.get("rewritten"),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A recovery point: one consistent state of a system. `document` is the snapshot that commits it."""
+    """A recovery point: one state of a system. `document` is the snapshot that commits it.
+
+    `consistent` says whether its sources are of one moment; None for points of before that was noted. `suspicion` is
+    what made it suspect when it was made, which never changes.
+    """
 
     id: str
     run_id: str
@@ -195,6 +217,10 @@ class Point:
     added_bytes: int
     document: str
     sources: tuple[SourceCopy, ...]
+    consistent: bool | None = None
+    suspicion: tuple[Signal, ...] = ()
+    #: Nearer centres that did not answer when it was made: it was written past them.
+    bypassed: tuple[str, ...] = ()
 
     @property
     def snapshot_ids(self) -> frozenset[str]:
@@ -202,13 +228,35 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class Settlement:
+    """What a person said of a point, and why."""
+
+    point: str
+    verdict: Standing
+    reason: str
+    settled_by: str
+    settled_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class PointAt:
-    """A recovery point as it stands at one centre."""
+    """A recovery point as it stands at one centre. `settlement` is the last word on whether it is good."""
 
     point: Point
     centre: str
     landed_at: datetime
     proved_at: datetime | None
+    settlement: Settlement | None = None
+
+    @property
+    def standing(self) -> Standing:
+        if self.settlement:
+            return self.settlement.verdict
+        return Standing.SUSPECT if self.point.suspicion else Standing.GOOD
+
+    @property
+    def good(self) -> bool:
+        return self.standing is Standing.GOOD
 
 
 @dataclass(frozen=True, slots=True)

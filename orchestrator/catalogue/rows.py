@@ -7,7 +7,19 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from orchestrator.catalogue import tables as t
-from orchestrator.catalogue.records import AttemptRow, Cleanup, Outcome, Point, RunRow, RunState, SourceCopy, WorkerRow
+from orchestrator.catalogue.records import (
+    AttemptRow,
+    Cleanup,
+    Outcome,
+    Point,
+    PointAt,
+    RunRow,
+    RunState,
+    Settlement,
+    SourceCopy,
+    WorkerRow,
+)
+from policies.suspicion import Signal, Standing
 
 LONGEST_ERROR_TYPE = 60
 
@@ -30,7 +42,22 @@ def as_cleanup(row: RowMapping) -> Cleanup:
 
 def as_point(row: RowMapping) -> Point:
     values = {c.name: row[c.name] for c in t.points.c}
-    return Point(**{**values, "sources": tuple(SourceCopy.from_json(each) for each in values["sources"])})
+    sources = tuple(SourceCopy.from_json(each) for each in values["sources"])
+    suspicion = tuple(Signal.from_json(each) for each in values["suspicion"] or ())
+    bypassed = tuple(values["bypassed"] or ())
+    return Point(**{**values, "sources": sources, "suspicion": suspicion, "bypassed": bypassed})
+
+
+def as_point_at(row: RowMapping) -> PointAt:
+    return PointAt(as_point(row), row["centre"], row["landed_at"], row["proved_at"], as_settlement(row))
+
+
+def as_settlement(row: RowMapping) -> Settlement | None:
+    """Return what was said of a point; None where the row has nothing of the kind."""
+    if row["verdict"] is None:
+        return None
+    verdict = Standing(row["verdict"])
+    return Settlement(row["point_id"], verdict, row["reason"], row["settled_by"], row["settled_at"])
 
 
 def error_columns(error: BaseException | None) -> dict[str, str | None]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, or_, select
 
 from orchestrator.catalogue import tables as t
-from orchestrator.catalogue.facts import RECOVERED, Key, every_key, of_newest, proved_at_centres
+from orchestrator.catalogue.facts import RECOVERED, Key, every_key, last_drills, of_newest, proved_at_centres
 from orchestrator.catalogue.reading import reading
 from orchestrator.catalogue.records import DrillRow
 from orchestrator.catalogue.store import Catalogue
@@ -149,7 +149,7 @@ class _Known:
 
 def _read(db: Connection, at: datetime) -> _Known:
     drills: defaultdict[Key, list[DrillRow]] = defaultdict(list)
-    for drill in _drills(db, at):
+    for drill in last_drills(db, at, apart=(), count=DRILLS_COUNTED):
         drills[Key(drill.tenant, drill.system, drill.centre)].append(drill)
     return _Known(
         created={(row.tenant, row.system): row.created_at for row in db.execute(select(t.systems))},
@@ -225,18 +225,3 @@ def _faults(db: Connection, at: datetime) -> Iterator[tuple[Key, int]]:
     )
     for tenant, system, centre, count in db.execute(query):
         yield Key(tenant, system, centre), count
-
-
-def _drills(db: Connection, at: datetime) -> Iterator[DrillRow]:
-    """Yield the last drills of every system at every centre, newest first."""
-    columns = t.drills.c
-    newest_first = (columns.ended_at.desc(), columns.id.desc())
-    place = func.row_number().over(partition_by=(columns.tenant, columns.system, columns.centre), order_by=newest_first)
-    placed = select(columns.id, place.label("place")).where(columns.ended_at <= at).subquery("placed")
-    query = (
-        select(t.drills)
-        .join(placed, placed.c.id == columns.id)
-        .where(placed.c.place <= DRILLS_COUNTED)
-        .order_by(*newest_first)
-    )
-    return (DrillRow(**row._mapping) for row in db.execute(query))

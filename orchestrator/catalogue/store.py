@@ -28,7 +28,7 @@ from orchestrator.catalogue.records import (
     TenantCentre,
     WorkerRow,
 )
-from orchestrator.catalogue.rows import as_attempt, as_point, as_run, as_worker
+from orchestrator.catalogue.rows import as_attempt, as_point, as_point_at, as_run, as_worker
 from orchestrator.errors import UnknownName
 
 
@@ -140,6 +140,14 @@ class Catalogue:
         with looking(self.engine) as db:
             return [as_attempt(row) for row in db.execute(query).mappings()]
 
+    @patient
+    def was_attempted(self, step: str, flow: str, subject: str, *, besides: str) -> bool:
+        """Return whether any run of a flow about a subject, but for the run `besides`, came as far as this step."""
+        runs = (t.runs.c.flow == flow) & (t.runs.c.subject == subject) & (t.runs.c.id != besides)
+        query = select(t.attempts.c.id).join(t.runs, t.runs.c.id == t.attempts.c.run_id)
+        with looking(self.engine) as db:
+            return db.execute(query.where(runs & (t.attempts.c.step == step)).limit(1)).first() is not None
+
     def workers(self) -> list[WorkerRow]:
         """Return who claims runs now, the oldest first; one that died may still be among them for a while."""
         with looking(self.engine) as db:
@@ -151,10 +159,16 @@ class Catalogue:
     @patient
     def add_point(self, point: Point) -> None:
         """Record a recovery point. Recording it again changes nothing."""
-        values = {c.name: getattr(point, c.name) for c in t.points.c if c.name != "sources"}
+        values = {
+            c.name: getattr(point, c.name) for c in t.points.c if c.name not in ("sources", "suspicion", "bypassed")
+        }
+        values["suspicion"] = [each.as_json() for each in point.suspicion] or None
+        values["bypassed"] = list(point.bypassed) or None
         with writing(self.engine) as db:
             if db.execute(select(t.points.c.id).where(t.points.c.id == point.id)).scalar() is None:
                 db.execute(insert(t.points).values(**values, sources=[each.as_json() for each in point.sources]))
+                for centre in point.bypassed:
+                    db.execute(insert(t.bypasses).values(point_id=point.id, centre=centre))
 
     @patient
     def points(self, tenant: str | None = None, system: str | None = None) -> list[Point]:
@@ -166,6 +180,13 @@ class Catalogue:
             query = query.where(t.points.c.system == system)
         with looking(self.engine) as db:
             return [as_point(row._mapping) for row in db.execute(query)]
+
+    @patient
+    def has_points(self, tenant: str, system: str) -> bool:
+        """Return whether a system was ever backed up, as far as is known here."""
+        mine = (t.points.c.tenant == tenant) & (t.points.c.system == system)
+        with looking(self.engine) as db:
+            return db.execute(select(t.points.c.id).where(mine).limit(1)).first() is not None
 
     @patient
     def set_landings(self, centre: str, tenant: str, system: str, landed: Mapping[str, datetime]) -> None:
@@ -186,6 +207,11 @@ class Catalogue:
             ]
             if fresh:
                 db.execute(insert(t.landings), fresh)
+                owed = (t.bypasses.c.centre == centre) & t.bypasses.c.landed_at.is_(None)
+                for point in db.execute(select(t.bypasses.c.point_id).where(owed)).scalars().all():
+                    if point in landed:
+                        came = update(t.bypasses).where(owed & (t.bypasses.c.point_id == point))
+                        db.execute(came.values(landed_at=landed[point]))
 
     @patient
     def points_at(
@@ -193,8 +219,9 @@ class Catalogue:
     ) -> list[PointAt]:
         """Return recovery points that are at a centre (or each with every centre), the newest data first."""
         query = (
-            select(t.points, t.landings.c.centre, t.landings.c.landed_at, t.landings.c.proved_at)
+            select(t.points, t.landings.c.centre, t.landings.c.landed_at, t.landings.c.proved_at, t.settlements)
             .join(t.landings, t.landings.c.point_id == t.points.c.id)
+            .outerjoin(t.settlements, t.settlements.c.point_id == t.points.c.id)
             .order_by(t.points.c.data_time.desc(), t.landings.c.landed_at)
         )
         for column, value in (
@@ -205,9 +232,7 @@ class Catalogue:
             if value:
                 query = query.where(column == value)
         with looking(self.engine) as db:
-            return [
-                PointAt(as_point(row._mapping), row.centre, row.landed_at, row.proved_at) for row in db.execute(query)
-            ]
+            return [as_point_at(row._mapping) for row in db.execute(query)]
 
     @patient
     def mark_proved(self, point_id: str, centre: str) -> None:

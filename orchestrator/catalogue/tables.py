@@ -14,6 +14,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    null,
 )
 
 from orchestrator.catalogue.columns import UtcTime as UtcTime
@@ -24,9 +25,12 @@ from orchestrator.catalogue.evidence_tables import audit as audit
 from orchestrator.catalogue.evidence_tables import audit_roots as audit_roots
 from orchestrator.catalogue.evidence_tables import drill_findings as drill_findings
 from orchestrator.catalogue.evidence_tables import drill_signatures as drill_signatures
+from orchestrator.catalogue.key_tables import escrow_bundles as escrow_bundles
+from orchestrator.catalogue.key_tables import escrow_checks as escrow_checks
+from orchestrator.catalogue.key_tables import key_checks as key_checks
 
 #: Raised whenever a table changes: the number of the newest step of `migrations/versions`.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 #: One row: which version of the tables this is.
 schema = Table("schema", metadata, Column("version", Integer, nullable=False))
@@ -175,7 +179,25 @@ points = Table(
     Column("added_bytes", BigInteger, nullable=False),
     Column("document", String(64), nullable=False),
     Column("sources", JSON, nullable=False),
+    Column("consistent", Boolean),
+    Column("suspicion", JSON(none_as_null=True)),
+    Column("bypassed", JSON(none_as_null=True)),
     Index("points_by_system", "tenant", "system", "data_time"),
+)
+
+# Few points are ever suspect: only those are in this index.
+_suspected = points.c.suspicion.is_not(null())
+Index("points_suspect", points.c.tenant, points.c.system, sqlite_where=_suspected, postgresql_where=_suspected)
+
+#: What a person said of a point: that it is good although it was suspect, or bad. The last word holds.
+settlements = Table(
+    "settlements",
+    metadata,
+    Column("point_id", String(40), ForeignKey("points.id"), primary_key=True),
+    Column("verdict", String(8), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("settled_by", Text, nullable=False),
+    Column("settled_at", UtcTime, nullable=False),
 )
 
 #: A point is at a centre from the moment all its snapshots are in that centre's own listing.
@@ -188,6 +210,15 @@ landings = Table(
     Column("proved_at", UtcTime),
     Index("landings_by_time", "landed_at"),
 )
+#: A point that was written past a centre that did not answer, and when it came to it all the same.
+bypasses = Table(
+    "bypasses",
+    metadata,
+    Column("point_id", String(40), ForeignKey("points.id"), primary_key=True),
+    Column("centre", String(20), primary_key=True),
+    Column("landed_at", UtcTime),
+)
+
 # Few of a year's landings are ever proved: only those are in this index.
 _proved = landings.c.proved_at.is_not(None)
 Index("landings_by_proof", landings.c.proved_at, sqlite_where=_proved, postgresql_where=_proved)
@@ -288,12 +319,39 @@ findings = Table(
     Column("detail", Text, nullable=False),
     Column("found_at", UtcTime, nullable=False),
     Column("healed_at", UtcTime),
+    # Runs: what found it, and what closed it; and the centre whose copy was put over it, with that copy's hash.
+    Column("found_by", String(40)),
+    Column("healed_by", String(40)),
+    Column("healed_from", String(20)),
+    Column("sha256", String(64)),
 )
 _unhealed = findings.c.healed_at.is_(None)
 _of_finding = (findings.c.tenant, findings.c.system, findings.c.centre, findings.c.key)
 Index("findings_open", *_of_finding, unique=True, sqlite_where=_unhealed, postgresql_where=_unhealed)
 
+#: The hash of the `config` with which the repository of a system last opened. It is the same at all centres.
+configs = Table(
+    "configs",
+    metadata,
+    Column("tenant", String(40), primary_key=True),
+    Column("system", String(40), primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("opened_at", UtcTime, nullable=False),
+)
+
 #: The retention of a system at a centre: when it last ran, when it last forgot anything, when it was last pruned.
+spot_checks = Table(
+    "spot_checks",
+    metadata,
+    Column("tenant", String(40), primary_key=True),
+    Column("system", String(40), primary_key=True),
+    Column("point_id", String(40), nullable=False),
+    Column("began_at", UtcTime, nullable=False),
+    Column("ended_at", UtcTime, nullable=False),
+    Column("faults", Integer, nullable=False),
+    Column("sources", JSON, nullable=False),
+)
+
 expiries = Table(
     "expiries",
     metadata,
@@ -304,6 +362,31 @@ expiries = Table(
     Column("forgot_at", UtcTime),
     Column("pruned_at", UtcTime),
     Column("points", Integer, nullable=False),
+)
+
+#: The last look at the object locks of a system at a centre. `floor` is the earliest end of a lock among its objects,
+#: as the store said; none while any of them is not locked.
+locks = Table(
+    "locks",
+    metadata,
+    Column("tenant", String(40), primary_key=True),
+    Column("system", String(40), primary_key=True),
+    Column("centre", String(20), primary_key=True),
+    Column("ran_at", UtcTime, nullable=False),
+    Column("floor", UtcTime),
+    Column("objects", Integer, nullable=False),
+    Column("extended", Integer, nullable=False),
+    Column("unlocked", Integer, nullable=False),
+    Column("overwritten", Integer, nullable=False),
+)
+
+#: The same for each recovery point that was there: the earliest end of a lock among the objects that it needs.
+point_locks = Table(
+    "point_locks",
+    metadata,
+    Column("point_id", String(40), ForeignKey("points.id"), primary_key=True),
+    Column("centre", String(20), primary_key=True),
+    Column("floor", UtcTime),
 )
 
 #: What the last look at whether a plan is ready found, by plan, centre and kind.

@@ -6,7 +6,7 @@ Nothing is kept per object: a slice of the hash space is one row.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select, update
 
 from orchestrator.catalogue import tables as t
+from orchestrator.catalogue.audit import note
 from orchestrator.catalogue.database import writing
 from orchestrator.catalogue.facts import Key
 from orchestrator.catalogue.reading import reading
@@ -40,12 +41,29 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A fault as it was recorded. `healed_at` is when a later look found it good again."""
+    """A fault as it was recorded, and the runs that found and closed it. `healed_at` is when it was good again.
+
+    `healed_from` is the centre whose copy, of the hash `sha256`, was put over it; None when it was good by itself, or
+    nothing missed it any longer.
+    """
 
     place: Key
     fault: Fault
     found_at: datetime
     healed_at: datetime | None
+    found_by: str | None = None
+    healed_by: str | None = None
+    healed_from: str | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Good:
+    """A copy that was put over what was wrong: the centre that it came from, and what it is."""
+
+    centre: str
+    sha256: str
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +84,9 @@ class Upkeep:
     #: Since when the byte that was longest not read is unread.
     unread_since: dict[Key, datetime]
     open_findings: dict[Key, int]
+    #: How many objects were healed from another centre, and when the last.
+    healed: dict[Key, int]
+    healed_at: dict[Key, datetime]
     #: When retention last came to its end.
     expired_at: dict[Key, datetime]
 
@@ -114,8 +135,10 @@ def _slice_columns(each: Slice) -> dict[str, Any]:
 # --- findings
 
 
-def record_faults(catalogue: Catalogue, place: Key, faults: Iterable[Fault], now: datetime) -> None:
-    """Record what was found wrong. A finding that is open already stays as it was found. May be repeated."""
+def record_faults(
+    catalogue: Catalogue, place: Key, faults: Iterable[Fault], now: datetime, *, by: str | None = None
+) -> None:
+    """Record what the run `by` found wrong. A finding that is open already stays as it was found. May be repeated."""
     fresh = {each.key: each for each in faults}
     with writing(catalogue.engine) as db:
         for key in set(db.execute(select(t.findings.c.key).where(_open(place))).scalars()) & fresh.keys():
@@ -128,6 +151,7 @@ def record_faults(catalogue: Catalogue, place: Key, faults: Iterable[Fault], now
                 "detail": each.detail,
                 "found_at": now,
                 "healed_at": None,
+                "found_by": by,
             }
             for each in fresh.values()
         ]
@@ -135,11 +159,24 @@ def record_faults(catalogue: Catalogue, place: Key, faults: Iterable[Fault], now
             db.execute(insert(t.findings), rows)
 
 
-def heal(catalogue: Catalogue, place: Key, keys: Collection[str], now: datetime) -> None:
-    """Close the open findings about these objects: they were looked at and are good. May be repeated."""
+def heal(catalogue: Catalogue, place: Key, keys: Collection[str], now: datetime, *, by: str | None = None) -> None:
+    """Close the open findings about these objects: the run `by` looked at them, and they are good. May be repeated."""
     with writing(catalogue.engine) as db:
         for key in keys:
-            db.execute(update(t.findings).where(_open(place) & (t.findings.c.key == key)).values(healed_at=now))
+            found = _open(place) & (t.findings.c.key == key)
+            db.execute(update(t.findings).where(found).values(healed_at=now, healed_by=by))
+
+
+def record_healed(catalogue: Catalogue, place: Key, key: str, good: Good, now: datetime, *, by: str) -> None:
+    """Close the open finding about an object over which the run `by` has put a good copy, and tell the audit chain.
+
+    May be repeated: what is closed already is left as it is.
+    """
+    found = _open(place) & (t.findings.c.key == key)
+    values = {"healed_at": now, "healed_by": by, "healed_from": good.centre, "sha256": good.sha256}
+    with writing(catalogue.engine) as db:
+        if db.execute(update(t.findings).where(found).values(**values)).rowcount:
+            note(db, "healed", by, now, {**place._asdict(), "key": key, **asdict(good)})
 
 
 def open_faults(catalogue: Catalogue, place: Key) -> list[Fault]:
@@ -149,6 +186,18 @@ def open_faults(catalogue: Catalogue, place: Key) -> list[Fault]:
         return [_fault(row._mapping) for row in db.execute(query)]
 
 
+def config_hash(catalogue: Catalogue, tenant: str, system: str) -> str | None:
+    """Return the hash of the `config` with which the repository of a system last opened; None when not known."""
+    here = (t.configs.c.tenant == tenant) & (t.configs.c.system == system)
+    with reading(catalogue) as db:
+        return db.execute(select(t.configs.c.sha256).where(here)).scalar_one_or_none()
+
+
+def record_config(catalogue: Catalogue, tenant: str, system: str, sha256: str, now: datetime) -> None:
+    """Remember the hash of the `config` with which a repository has just opened. May be repeated."""
+    _put(catalogue, t.configs, {"tenant": tenant, "system": system}, {"sha256": sha256, "opened_at": now})
+
+
 def findings(catalogue: Catalogue, *, healed: bool = True) -> list[Finding]:
     """Return all findings, the newest first; without the `healed` ones only those that are open."""
     query = select(t.findings).order_by(t.findings.c.id.desc())
@@ -156,7 +205,16 @@ def findings(catalogue: Catalogue, *, healed: bool = True) -> list[Finding]:
         query = query.where(t.findings.c.healed_at.is_(None))
     with reading(catalogue) as db:
         return [
-            Finding(Key(row.tenant, row.system, row.centre), _fault(row._mapping), row.found_at, row.healed_at)
+            Finding(
+                Key(row.tenant, row.system, row.centre),
+                _fault(row._mapping),
+                row.found_at,
+                row.healed_at,
+                row.found_by,
+                row.healed_by,
+                row.healed_from,
+                row.sha256,
+            )
             for row in db.execute(query)
         ]
 
@@ -210,6 +268,8 @@ def read_upkeep(catalogue: Catalogue) -> Upkeep:
             ),
             unread_since=_unread_since(db),
             open_findings=_by_key(db, t.findings, func.count(), t.findings.c.healed_at.is_(None)),
+            healed=_by_key(db, t.findings, func.count(), t.findings.c.healed_from.is_not(None)),
+            healed_at=_by_key(db, t.findings, func.max(t.findings.c.healed_at), t.findings.c.healed_from.is_not(None)),
             expired_at=_by_key(db, t.expiries, func.max(t.expiries.c.ran_at), t.expiries.c.ran_at.is_not(None)),
         )
 

@@ -51,6 +51,10 @@ class SitePlace:
     def secret(self, name: str) -> Path:
         return self.folder / "secrets" / name
 
+    def credential(self, tenant: str, centre: str, role: vaults.Role) -> Path:
+        """Return the file of a tenant's credential at a vault. The writer's has the name that the only one had."""
+        return self.secret(f"{tenant}.{centre}.json" if role == "writer" else f"{tenant}.{centre}.{role}.json")
+
     def data(self, system: SystemRef, source: str) -> Path:
         """Return the folder of a `path` source."""
         return self.folder / "data" / system.tenant.tenant / system.name / source
@@ -104,7 +108,9 @@ def overlay(place: SitePlace, site: Site) -> dict[str, Any]:
     for centre in VAULTS:
         centres.setdefault(centre, {})["vault"] = {
             "endpoint": lab.vault_url(centre),
-            "credential": f"file:{place.secret('{tenant}')}.{centre}.json",
+            "credential": f"file:{place.credential('{tenant}', centre, 'writer')}",
+            "expirer_credential": f"file:{place.credential('{tenant}', centre, 'expirer')}",
+            "lock_credential": f"file:{place.credential('{tenant}', centre, 'lock')}",
             "admin_credential": f"file:{vaults.admin_credential(lab, centre)}",
         }
     tenants: dict[str, Any] = {}
@@ -166,16 +172,18 @@ def _source(place: SitePlace, system: SystemRef, centre: Centre, name: str, sour
 
 
 def _access(place: SitePlace, site: Site) -> dict[str, list[dict[str, str]]]:
-    """Return by centre who may use its vault: identity, credential file and bucket of every tenant."""
+    """Return by centre who may use its vault: identity, credential file, bucket and role of every tenant's three."""
     buckets = site.vaults()
     return {
         centre: [
             {
-                "identity": f"{place.site}.{tenant}",
-                "credential": str(vaults.credential(place.secret(f"{tenant}.{centre}.json"))),
+                "identity": f"{place.site}.{tenant}" if role == "writer" else f"{place.site}.{tenant}.{role}",
+                "credential": str(vaults.credential(place.credential(tenant, centre, role))),
                 "bucket": buckets[centre].bucket(tenant),
+                "role": role,
             }
             for tenant in sorted(site.tenants)
+            for role in vaults.ROLES
         ]
         for centre in VAULTS
         if centre in buckets
@@ -187,7 +195,7 @@ def admit_tenants(lab: Lab) -> None:
     registered = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(lab.sites.glob("*/access.json"))]
     for centre in VAULTS:
         tenants = [
-            vaults.TenantAccess(each["identity"], Path(each["credential"]), each["bucket"])
+            vaults.TenantAccess(each["identity"], Path(each["credential"]), each["bucket"], each.get("role"))
             for access in registered
             for each in access.get(centre, ())
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from orchestrator.errors import InvalidInput
@@ -13,7 +13,7 @@ from orchestrator.lab.progress import Progress
 from orchestrator.lab.registration import SitePlace
 from orchestrator.secrets import write_private
 from policies.load import load_site
-from policies.site import SystemRef
+from policies.site import Site, SystemRef
 from policies.tenant import PathSource, PostgresqlSource, StandbyName, VolumeSource
 
 Step = Callable[[], bool]
@@ -32,6 +32,27 @@ def seed(lab: Lab, site_folder: Path, progress: Progress, *, scale: float = 1.0,
             f"the site {site.site} is not registered in the lab {lab.folder}",
             hint=f"tricenter --site {site_folder} lab up",
         )
+    steps, volumes = _steps(place, site, scale=scale, grow=grow)
+    for title, step in steps:
+        _show(progress, title, step)
+    _fill_volumes(progress, volumes)
+
+
+def _fill_volumes(progress: Progress, volumes: Sequence[tuple[str, Step]]) -> None:
+    homeless: list[str] = []
+    for title, step in volumes:
+        try:
+            _show(progress, title, step)
+        except InvalidInput as error:
+            homeless.append(str(error))
+    if homeless:
+        raise InvalidInput("; ".join(sorted(set(homeless))), hint="run tricenter tenant apply first, then seed again")
+
+
+def _steps(
+    place: SitePlace, site: Site, *, scale: float, grow: bool
+) -> tuple[list[tuple[str, Step]], list[tuple[str, Step]]]:
+    """Return what fills folders and databases, and what fills volumes; each with its title."""
     steps: list[tuple[str, Step]] = []
     volumes: list[tuple[str, Step]] = []
     for system in site.systems():
@@ -42,18 +63,9 @@ def seed(lab: Lab, site_folder: Path, progress: Progress, *, scale: float = 1.0,
                 steps.append((title, _files(place, system, name, scale=scale, grow=grow)))
             elif isinstance(source, PostgresqlSource):
                 steps.append((title, _database(place, system, name, scale=scale, grow=grow)))
-            else:
+            elif isinstance(source, VolumeSource):  # the lab has no servers of other kinds
                 volumes.append((title, _volume(place, system, name, source)))
-    for title, step in steps:
-        _show(progress, title, step)
-    homeless: list[str] = []
-    for title, step in volumes:
-        try:
-            _show(progress, title, step)
-        except InvalidInput as error:
-            homeless.append(str(error))
-    if homeless:
-        raise InvalidInput("; ".join(sorted(set(homeless))), hint="run tricenter tenant apply first, then seed again")
+    return steps, volumes
 
 
 def _show(progress: Progress, title: str, step: Step) -> None:

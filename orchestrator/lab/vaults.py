@@ -9,6 +9,7 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from orchestrator.lab import daemons
 from orchestrator.lab.daemons import Daemon
@@ -17,11 +18,26 @@ from orchestrator.lab.packages import weed_program
 from orchestrator.secrets import write_private
 
 ADMIN_ACTIONS = ["Admin", "Read", "Write", "List", "Tagging"]
-#: What a tenant may do in its own bucket. It can lengthen a retention and read it, and neither make buckets nor
-#: change what a bucket demands.
+#: What a tenant's only credential may do in its own bucket, of a site that was registered before there were three.
 TENANT_ACTIONS = (
     "Read", "Write", "List", "Tagging", "GetObjectRetention", "PutObjectRetention", "GetBucketObjectLockConfiguration",
 )  # fmt: skip
+
+Role = Literal["writer", "expirer", "lock"]
+ROLES: tuple[Role, ...] = ("writer", "expirer", "lock")
+
+#: What each credential of a tenant may do: with its bucket, with what is in it, and with what passes by itself there.
+#: None makes a bucket, changes what a bucket demands, or deletes a version.
+_LOOK = (
+    "ListBucket", "ListBucketVersions", "GetBucketLocation", "GetBucketVersioning", "GetBucketObjectLockConfiguration",
+)  # fmt: skip
+_READ = ("GetObject", "GetObjectVersion", "GetObjectRetention")
+_WRITE = ("PutObject", "AbortMultipartUpload", "ListMultipartUploadParts")
+_GRANTS: dict[Role, tuple[tuple[str, tuple[str, ...]], ...]] = {
+    "writer": (("", _LOOK), ("/*", (*_READ, *_WRITE)), ("/*/locks/*", ("DeleteObject",))),
+    "expirer": (("", _LOOK), ("/*", (*_READ, *_WRITE, "DeleteObject"))),
+    "lock": (("", _LOOK), ("/*", ("GetObjectRetention", "PutObjectRetention"))),
+}
 
 
 def vault(lab: Lab, centre: VaultCentre) -> Daemon:
@@ -58,11 +74,15 @@ def prepare_vault(lab: Lab, centre: VaultCentre) -> None:
 
 @dataclass(frozen=True, slots=True)
 class TenantAccess:
-    """A tenant's credential at one vault: the file that holds it, and the one bucket it is good for."""
+    """A credential of a tenant at one vault: the file that holds it, the one bucket it is good for, and for what.
+
+    Without a role it does everything that a tenant needs, as the only one did of older sites.
+    """
 
     identity: str
     credential: Path
     bucket: str
+    role: Role | None = None
 
 
 def admin_credential(lab: Lab, centre: VaultCentre) -> Path:
@@ -85,15 +105,16 @@ def write_identities(lab: Lab, centre: VaultCentre, tenants: Sequence[TenantAcce
     A running vault takes the new list without a restart, within a second.
     """
     identities = [_identity("admin", admin_credential(lab, centre), ADMIN_ACTIONS)]
-    identities += [
-        _identity(
-            each.identity,
-            each.credential,
-            [f"{action}:{each.bucket}" for action in TENANT_ACTIONS],
-        )
-        for each in tenants
-    ]
-    text = json.dumps({"identities": identities}, indent=1)
+    policies: dict[str, dict[str, str]] = {}
+    for each in tenants:
+        if each.role is None:
+            actions = [f"{action}:{each.bucket}" for action in TENANT_ACTIONS]
+            identities.append(_identity(each.identity, each.credential, actions))
+            continue
+        policy = role_policy(each.bucket, each.role)
+        policies[policy["name"]] = policy
+        identities.append(_identity(each.identity, each.credential, []) | {"policyNames": [policy["name"]]})
+    text = json.dumps({"identities": identities, "policies": list(policies.values())}, indent=1)
     path = lab.vault_config(centre)
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return False
@@ -101,6 +122,16 @@ def write_identities(lab: Lab, centre: VaultCentre, tenants: Sequence[TenantAcce
     if (running := daemons.recorded(lab, f"vault-{centre}")) and running.alive:
         os.kill(running.pid, signal.SIGHUP)
     return True
+
+
+def role_policy(bucket: str, role: Role) -> dict[str, str]:
+    """Return what a role may do in a bucket, as SeaweedFS wants it: a name, and S3's own form of policy as text."""
+    statements = [
+        {"Effect": "Allow", "Action": [f"s3:{each}" for each in actions], "Resource": f"arn:aws:s3:::{bucket}{where}"}
+        for where, actions in _GRANTS[role]
+    ]
+    content = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    return {"name": f"{bucket}.{role}", "content": content}
 
 
 def _identity(name: str, path: Path, actions: list[str]) -> dict[str, object]:

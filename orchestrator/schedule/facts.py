@@ -43,11 +43,15 @@ FAILED = (RunState.FAILED, RunState.ABORTED, RunState.INTERRUPTED)
 def read_schedule_facts(catalogue: Catalogue, now: datetime) -> Facts:
     """Return what is known as of `now`, all of one moment. Raises Unreachable when the catalogue does not answer."""
     with reading(catalogue) as db:
+        bundles = db.execute(_bundles()).all()
         return Facts(
             known_since={(row.tenant, row.system): row.created_at for row in db.execute(select(t.systems))},
             at=dict(_at_centres(db, now)),
             drift_at=_drift(db),
             plan_checked=_plan_checked(db),
+            spotted=_spotted(db),
+            escrow={row.centre: row.made_at for row in bundles},
+            configured_at=next((row.configured_at for row in bundles), None),
             failures=dict(_failures(db, now)),
             done=dict(_done(db, now)),
             open=dict(_open(db)),
@@ -56,15 +60,19 @@ def read_schedule_facts(catalogue: Catalogue, now: datetime) -> Facts:
 
 def _at_centres(db: Connection, now: datetime) -> Iterator[tuple[tuple[str, str, str], AtCentre]]:
     nearest, *farther = COPY_CENTRES
-    held = held_by_people(db, now)
+    held, owed = held_by_people(db, now), _owed(db, nearest, now)
     for query in (_known_at(nearest, None, now), *(_known_at(centre, nearest, now) for centre in farther)):
-        for tenant, system, centre, *known in db.execute(query):
-            here = replace(AtCentre(*known), held=held.get(Key(tenant, system, centre), {}))
-            yield (tenant, system, centre), here
+        for tenant, system, centre, *known, damaged_since in db.execute(query):
+            key = Key(tenant, system, centre)
+            of_key = {"held": held.get(key, {}), "owed": owed.get(key), "damaged_since": damaged_since}
+            yield (tenant, system, centre), replace(AtCentre(*known), **of_key)
 
 
 def _known_at(centre: str, nearest: str | None, now: datetime) -> Select[Any]:
-    """Return the query of what is known of each system at one centre, in the order of AtCentre's first fields."""
+    """Return the query of what is known of each system at one centre, in the order of AtCentre's first fields.
+
+    Last comes since when something there is damaged.
+    """
     keys = select(t.systems.c.tenant, t.systems.c.system, literal(centre).label("centre")).subquery("keys")
     newest = select(keys, _newest(keys, centre, now).label("data_time")).subquery("newest")
     nothing = literal(None, t.UtcTime())
@@ -74,6 +82,7 @@ def _known_at(centre: str, nearest: str | None, now: datetime) -> Select[Any]:
         newest.outerjoin(checks, and_(_same(newest, checks), checks.c.depth == "structure"))
         .outerjoin(reads, and_(_same(newest, reads), reads.c.depth == "data"))
         .outerjoin(t.expiries, _same(newest, t.expiries))
+        .outerjoin(t.locks, _same(newest, t.locks))
     )
     return select(
         newest.c.tenant,
@@ -84,8 +93,10 @@ def _known_at(centre: str, nearest: str | None, now: datetime) -> Select[Any]:
         checks.c.began_at,
         reads.c.began_at,
         t.expiries.c.ran_at,
+        t.locks.c.ran_at,
         _last_drill(newest, centre).label("drilled_at"),
         _last_drill(newest, centre, t.drills.c.verdict.in_(RECOVERED)).label("recovered_at"),
+        _damaged_since(newest, centre).label("damaged_since"),
     ).select_from(joined)
 
 
@@ -131,6 +142,20 @@ def _lacking(newest: Subquery, nearest: str, now: datetime) -> ScalarSelect[date
     )
 
 
+def _owed(db: Connection, nearest: str, now: datetime) -> dict[Key, datetime]:
+    """The newest data of the points at each centre that were written past the nearest and have not come to it."""
+    key = (t.points.c.tenant, t.points.c.system, t.landings.c.centre)
+    query = (
+        select(*key, func.max(t.points.c.data_time, type_=t.UtcTime()))
+        .join_from(t.bypasses, t.points, t.points.c.id == t.bypasses.c.point_id)
+        .join(t.landings, t.landings.c.point_id == t.points.c.id)
+        .where((t.bypasses.c.centre == nearest) & t.bypasses.c.landed_at.is_(None))
+        .where((t.landings.c.centre != nearest) & (t.points.c.data_time <= now + CLOCKS_DIFFER))
+        .group_by(*key)
+    )
+    return {Key(tenant, system, centre): newest for tenant, system, centre, newest in db.execute(query)}
+
+
 def _last_drill(keys: Subquery, centre: str, *more: ColumnElement[bool]) -> ScalarSelect[datetime]:
     return (
         select(t.drills.c.ended_at)
@@ -139,6 +164,22 @@ def _last_drill(keys: Subquery, centre: str, *more: ColumnElement[bool]) -> Scal
         )
         .order_by(t.drills.c.ended_at.desc())
         .limit(1)
+        .correlate(keys)
+        .scalar_subquery()
+    )
+
+
+def _damaged_since(keys: Subquery, centre: str) -> ScalarSelect[datetime]:
+    """When the first of the findings that are open was found."""
+    found = t.findings.c
+    return (
+        select(func.min(found.found_at))
+        .where(
+            (found.tenant == keys.c.tenant)
+            & (found.system == keys.c.system)
+            & (found.centre == centre)
+            & found.healed_at.is_(None)
+        )
         .correlate(keys)
         .scalar_subquery()
     )
@@ -153,6 +194,18 @@ def _plan_checked(db: Connection) -> dict[tuple[str, str], datetime]:
     columns = t.plan_checks.c
     query = select(columns.plan, columns.centre, func.max(columns.checked_at)).group_by(columns.plan, columns.centre)
     return {(plan, centre): checked_at for plan, centre, checked_at in db.execute(query)}
+
+
+def _spotted(db: Connection) -> dict[tuple[str, str], datetime]:
+    columns = t.spot_checks.c
+    return {(row[0], row[1]): row[2] for row in db.execute(select(columns.tenant, columns.system, columns.began_at))}
+
+
+def _bundles() -> Select[Any]:
+    """The query of the newest rescue bundles, each with when the configuration last changed."""
+    changed = select(t.audit.c.at).where(t.audit.c.kind == "config").order_by(t.audit.c.id.desc()).limit(1)
+    bundles = t.escrow_bundles.c
+    return select(bundles.centre, bundles.made_at, changed.scalar_subquery().label("configured_at"))
 
 
 def _last_by_subject() -> Select[Any]:

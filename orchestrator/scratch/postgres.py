@@ -6,9 +6,6 @@ looked at once, and the time of a load is what a drill measures.
 
 from __future__ import annotations
 
-import os
-import pwd
-import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,15 +16,16 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from orchestrator.errors import InvalidInput, ProcessFailed, Refused
+from orchestrator.errors import InvalidInput, ProcessFailed
 from orchestrator.process import run, spawn, started_at
+from orchestrator.scratch.account import check_passable, check_socket, make_home, system_account
 from orchestrator.scratch.folder import MARK, Server, clear, end_server, record_server, space_watched
 
 BINARIES = Path("/usr/lib/postgresql")
 SYSTEM_USER = "postgres"  # PostgreSQL refuses to run as root
+PACKAGE = "postgresql"
 SUPERUSER = "postgres"
 PORT = 5432  # a part of the socket's file name only: nothing listens on the network
-LONGEST_SOCKET = 108  # bytes, of which the kernel wants the last for itself
 INIT_SECONDS = 120.0
 READY_SECONDS = 60.0
 SETTINGS = {
@@ -89,15 +87,7 @@ def check_place(root: Path) -> None:
     Raises InvalidInput when there is no server to be started.
     """
     newest_binaries()
-    account = system_account()
-    if account is None:
-        return
-    for folder in (root, *root.parents):
-        if folder.exists() and not _may_enter(folder.stat(), account):
-            raise Refused(
-                f"the user {account.pw_name!r}, which PostgreSQL runs as, cannot pass through {folder}",
-                hint=f"chmod o+x {folder}, or choose another place with --scratch DIR",
-            )
+    check_passable(root, system_account(SYSTEM_USER, PACKAGE))
 
 
 def start_server(scratch: Path, name: str) -> ScratchServer:
@@ -108,18 +98,12 @@ def start_server(scratch: Path, name: str) -> ScratchServer:
     Raises Refused for a place where it cannot work, NoSpace for a full disk, ProcessFailed otherwise.
     """
     home = scratch / name
-    binaries, account = newest_binaries(), system_account()
+    binaries, account = newest_binaries(), system_account(SYSTEM_USER, PACKAGE)
     user = account.pw_name if account else None
     socket = home / f".s.PGSQL.{PORT}"
-    if len(os.fsencode(socket)) >= LONGEST_SOCKET:
-        raise Refused(
-            f"the path of the scratch place is too long for a socket: {socket}",
-            hint="choose a place with a shorter path with --scratch DIR",
-        )
+    check_socket(socket)
     clear(scratch, home)
-    home.mkdir(mode=0o700)
-    if account:
-        os.chown(home, account.pw_uid, account.pw_gid)
+    make_home(home, account)
     data, log = home / "data", scratch / f"{name}.log"
     env = {MARK: str(scratch), "LC_ALL": "C.UTF-8"}
     with space_watched(scratch):
@@ -149,26 +133,6 @@ def newest_binaries() -> Path:
             f"no PostgreSQL server is installed: {BINARIES}/*/bin/initdb not found", hint="apt-get install postgresql"
         )
     return max(versions, key=lambda each: float(each.parent.name))
-
-
-def system_account() -> pwd.struct_passwd | None:
-    """Return the account that a server started by root runs as; None when we are not root. Raises InvalidInput."""
-    if os.geteuid() != 0:
-        return None
-    try:
-        return pwd.getpwnam(SYSTEM_USER)
-    except KeyError:
-        raise InvalidInput(
-            f"there is no user {SYSTEM_USER!r}, which PostgreSQL runs as", hint="apt-get install postgresql"
-        ) from None
-
-
-def _may_enter(status: os.stat_result, account: pwd.struct_passwd) -> bool:
-    if status.st_uid == account.pw_uid:
-        return bool(status.st_mode & stat.S_IXUSR)
-    if status.st_gid == account.pw_gid:
-        return bool(status.st_mode & stat.S_IXGRP)
-    return bool(status.st_mode & stat.S_IXOTH)
 
 
 def _wait_ready(server: ScratchServer, log: Path) -> None:

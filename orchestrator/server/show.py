@@ -26,7 +26,7 @@ LEGEND = {
     Verdict.MET: "目标均满足，且按期演练通过 objectives hold, drilled in time",
     Verdict.UNPROVED: "RPO 满足，但未演练、演练失败或逾期 RPO holds; not drilled, drill failed or overdue",
     Verdict.MISSED: "当前 RPO 或最近实测 RTO 超出目标 RPO now, or RTO last measured, is over the objective",
-    Verdict.NEVER: "该中心尚无恢复点 no recovery point at this centre yet",
+    Verdict.NEVER: "该中心尚无可信恢复点 no good recovery point at this centre yet",
 }
 CENTRES = {
     "production": ("生产", "production"),
@@ -93,11 +93,12 @@ def _tenant(rows: Sequence[BoardRow], now: datetime, gap: int) -> Iterator[Rende
     yield Text.assemble((rows[0].tenant_title.zh, "bold cyan"), (f" {rows[0].tenant_title.en}", "cyan"))
     for _, group in groupby(rows, key=lambda row: row.system):
         of_system = list(group)
-        first = of_system[0]
+        first, suspects = of_system[0], max(row.suspects for row in of_system)
         yield Text.assemble(
             f" {first.system_title.zh} ",
             (f"{first.tenant}/{first.system}", ""),
             (f"  {first.tier_title.zh} {first.tier}", "dim"),
+            (f"  可疑恢复点 suspect points: {suspects}" if suspects else "", "bold yellow"),
         )
         yield grid(COLUMNS, (list(_cells(row, now)) for row in of_system), gap)
 
@@ -183,6 +184,7 @@ def _row_as_json(row: BoardRow) -> dict[str, Any]:
         "rpo_compliance_ratio": row.rpo_compliance,
         "last_data_time": _iso(row.last_data_time),
         "last_landed_at": _iso(row.last_landed_at),
+        "suspect_points": row.suspects,
         "proved_data_time": _iso(row.proved_data_time),
         "rto_objective_seconds": row.rto_objective.total_seconds(),
         "rto_measured_seconds": row.rto_measured.total_seconds() if row.rto_measured is not None else None,

@@ -107,11 +107,18 @@ class Connections:
             disconnect(each)
 
 
-def apply(program: Program, looks: Looks, *, on_action: Callable[[Action], None]) -> Applied:
+def apply(
+    program: Program,
+    looks: Looks,
+    *,
+    on_action: Callable[[Action], None],
+    choose: Callable[[Look], Look] | None = None,
+) -> Applied:
     """Carry out what was planned, and look again to prove that nothing is left to do.
 
     Nothing is written for a target with a conflict. A target that fails does not keep others from being finished;
-    what became of each stands in the result. Interrupted, it ends after the actions in flight.
+    what became of each stands in the result. Interrupted, it ends after the actions in flight. `choose` picks the
+    actions that count, when the looks hold only a part of all.
     """
     outcomes = [_carry_nothing(each) for each in looks.found]
     work = [
@@ -138,7 +145,9 @@ def apply(program: Program, looks: Looks, *, on_action: Callable[[Action], None]
         _side_by_side([(build, pair) for pair in work], stop)
     finally:
         connections.close()
-    _prove(program, [pair for pair in work if pair[1].error is None])
+    _prove(program, [pair for pair in work if pair[1].error is None], choose)
+    if choose is not None:  # what a part amounts to says nothing of how the tenant stands
+        return Applied(tuple(outcomes), looks.unreachable)
     for each in outcomes:
         program.catalogue.record_tenant(
             each.target.tenant, each.target.centre, writes=each.writes, pending=each.pending
@@ -223,10 +232,10 @@ def carry_out_all(
         outcome.writes = place.writes() - before
 
 
-def _prove(program: Program, work: Sequence[tuple[Look, Outcome]]) -> None:
+def _prove(program: Program, work: Sequence[tuple[Look, Outcome]], choose: Callable[[Look], Look] | None) -> None:
     """Look again at what was changed: an apply is done when there is nothing left to plan."""
     again = look(program, [found.wanted for found, _ in work])
-    left = {each.target: each.actions for each in again.found}
+    left = {each.target: (choose(each) if choose else each).actions for each in again.found}
     for found, outcome in work:
         if error := again.unreachable.get(found.target.centre):
             outcome.error = error

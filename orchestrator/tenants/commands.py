@@ -17,6 +17,7 @@ from orchestrator.tenants.desired import CENTRES, Desired, all_desired
 from orchestrator.tenants.flows import LEASE
 from orchestrator.tenants.looking import Looks, look
 from orchestrator.tenants.planning import Action
+from orchestrator.tenants.rebuild_commands import rebuild_command
 from policies.tiers import CentreName
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def apply_command(
         looks = _looked(app, wanted)
         if output == "table":
             showing.print_plan(app.console, looks)
-        _confirm(looks, yes)
+        _confirm(sum(each.kind != "conflict" for each in looks.actions), yes)
         with _progress(app, looks) as on_action:
             applied = apply(cast(Program, app), looks, on_action=on_action)
     if output == "json":
@@ -126,13 +127,12 @@ def _show_plan(app: App, looks: Looks, output: str) -> None:
         raise error
 
 
-def _confirm(looks: Looks, yes: bool) -> None:
-    to_do = [each for each in looks.actions if each.kind != "conflict"]
+def _confirm(to_do: int, yes: bool) -> None:
     if yes or not to_do:
         return
     if not sys.stdin.isatty():
         raise Refused("nobody is there to confirm the plan", hint="look at the plan, then add --yes")
-    if not click.confirm(f"应用这 {len(to_do)} 项改动? apply these {len(to_do)} changes?", err=True):
+    if not click.confirm(f"应用这 {to_do} 项改动? apply these {to_do} changes?", err=True):
         raise Refused("not confirmed: nothing was written")
 
 
@@ -180,3 +180,6 @@ def _tell_of_passwords(app: App, done: Sequence[Action]) -> None:
             markup=False,
             soft_wrap=True,
         )
+
+
+tenant.add_command(rebuild_command(_confirm, _progress))

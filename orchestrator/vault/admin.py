@@ -10,7 +10,7 @@ import base64
 import ssl
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -42,6 +42,19 @@ class BucketState:
 
 
 @dataclass(frozen=True, slots=True)
+class Version:
+    """One version of an object, or a marker that says that it is deleted. `content` tells versions apart (ETag)."""
+
+    key: str
+    id: str
+    modified_at: datetime
+    latest: bool
+    marker: bool
+    size_bytes: int
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
 class Abilities:
     """What a store was seen to do: each by writing, trying and reading back."""
 
@@ -56,28 +69,8 @@ class VaultAdmin:
     """The vault of one centre, with the credential that may create buckets."""
 
     def __init__(self, centre: str, endpoint: str, region: str, credential: Credential) -> None:
-        # Imported here: boto3 takes half a second of CPU, and only this class needs it.
-        import boto3
-        from botocore.config import Config
-
         self._centre, self._endpoint, self._region, self._credential = centre, endpoint, region, credential
-        self._s3 = boto3.client(
-            "s3",
-            endpoint_url=endpoint,
-            region_name=region,
-            aws_access_key_id=credential.access_key,
-            aws_secret_access_key=credential.secret_key,
-            # The machine's own authorities, as restic and our requests take them, and not the list boto3 carries.
-            verify=ssl.get_default_verify_paths().cafile,
-            config=Config(
-                connect_timeout=CONNECT_SECONDS,
-                read_timeout=READ_SECONDS,
-                retries={"mode": "standard", "total_max_attempts": 2},
-                s3={"addressing_style": "path"},
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-            ),
-        )
+        self._s3 = s3_client(endpoint, region, credential)
 
     def observe_bucket(self, name: str) -> BucketState | None:
         """Return how the bucket stands in the vault, or None when there is none."""
@@ -119,6 +112,39 @@ class VaultAdmin:
                 f"{state.lock_days} d, wanted COMPLIANCE {lock_days} d",
                 hint="this store may not have object lock: take one that has it, or set no lock for this centre",
             )
+
+    def versions(self, bucket: str, prefix: str) -> Iterator[Version]:
+        """Yield all versions and delete markers of the objects whose keys begin with `prefix`, by their keys."""
+        pages = self._s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
+        found: list[Version] = []
+        with self._translated(bucket):
+            for page in pages:
+                for kind in ("Versions", "DeleteMarkers"):
+                    found += [_version(each, marker=kind == "DeleteMarkers") for each in page.get(kind, ())]
+        # A page has its versions before its markers, and some stores page by other things than keys.
+        yield from sorted(found, key=lambda each: each.key)
+
+    def copy_version(self, bucket: str, key: str, version: str) -> None:
+        """Put a copy of an old version of an object on top of the later ones. May be repeated: another copy."""
+        source = {"Bucket": bucket, "Key": key, "VersionId": version}
+        with self._translated(bucket):
+            self._s3.copy_object(Bucket=bucket, Key=key, CopySource=source, MetadataDirective="COPY")
+
+    def read_version(self, bucket: str, key: str, version: str) -> bytes:
+        """Return the whole content of one version of an object, hidden or not. Raises NoSuchObject."""
+        with self._translated(bucket):
+            content: bytes = self._s3.get_object(Bucket=bucket, Key=key, VersionId=version)["Body"].read()
+        return content
+
+    def delete_version(self, bucket: str, key: str, version: str) -> None:
+        """Delete one version of an object for good. Raises CredentialRefused or Refused for one that is locked."""
+        with self._translated(bucket):
+            self._s3.delete_object(Bucket=bucket, Key=key, VersionId=version)
+
+    def delete_marker(self, bucket: str, key: str, marker: str) -> None:
+        """Take a delete marker away. May be repeated. The store must refuse what is a locked version."""
+        with self._translated(bucket):
+            self._s3.delete_object(Bucket=bucket, Key=key, VersionId=marker)
 
     def probe(self, bucket: str) -> Abilities:
         """Return what the store was seen to do, tried in the scratch bucket `bucket` (made when missing).
@@ -199,20 +225,56 @@ class VaultAdmin:
             with suppress(TricenterError), self._translated(bucket):
                 self._s3.delete_object(Bucket=bucket, Key=each["Key"], VersionId=each["VersionId"])
 
-    @contextmanager
-    def _translated(self, bucket: str) -> Iterator[None]:
-        """Turn every failure of boto3 in this block into one of ours."""
-        from botocore.exceptions import BotoCoreError, ClientError
+    def _translated(self, bucket: str) -> AbstractContextManager[None]:
+        return translated(self._centre, self._endpoint, bucket)
 
-        try:
-            yield
-        except ClientError as error:
-            answer: dict[str, Any] = error.response
-            status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            about = answer.get("Error", {})
-            raise explain(self._centre, bucket, status, about.get("Code", ""), about.get("Message", "")) from error
-        except BotoCoreError as error:
-            raise unreachable(self._centre, self._endpoint, error) from error
+
+def s3_client(endpoint: str, region: str, credential: Credential) -> Any:
+    """Return boto3's client of a vault. What it raises is for `translated`."""
+    # Imported here: boto3 takes half a second of CPU, and only the administration of buckets needs it.
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name=region,
+        aws_access_key_id=credential.access_key,
+        aws_secret_access_key=credential.secret_key,
+        # The machine's own authorities, as restic and our requests take them, and not the list boto3 carries.
+        verify=ssl.get_default_verify_paths().cafile,
+        config=Config(
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=READ_SECONDS,
+            retries={"mode": "standard", "total_max_attempts": 2},
+            s3={"addressing_style": "path"},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        ),
+    )
+
+
+@contextmanager
+def translated(centre: str, endpoint: str, bucket: str) -> Iterator[None]:
+    """Turn every failure of boto3 in this block into one of ours."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        answer: dict[str, Any] = error.response
+        status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        about = answer.get("Error", {})
+        raise explain(centre, bucket, status, about.get("Code", ""), about.get("Message", "")) from error
+    except BotoCoreError as error:
+        raise unreachable(centre, endpoint, error) from error
+
+
+def _version(found: dict[str, Any], *, marker: bool) -> Version:
+    return Version(
+        found["Key"], found["VersionId"], found["LastModified"], bool(found.get("IsLatest")), marker,
+        int(found.get("Size") or 0), str(found.get("ETag") or ""),
+    )  # fmt: skip
 
 
 def _only_one_wins(wire: Wire, key: str) -> bool:

@@ -21,9 +21,9 @@ from orchestrator.errors import CorruptObject, InvalidInput, PartlyDone, Refused
 from orchestrator.vault.parallel import parallel
 from orchestrator.vault.plan import LISTING_ORDER, CopyPlan, Part, Phase, plan_copy
 from orchestrator.vault.s3 import Bucket, Entry, NoSuchObject
-from orchestrator.vault.wire import patiently
+from orchestrator.vault.wire import patiently, sha256_of
 
-__all__ = ["CopyPlan", "CorruptSource", "IncompleteSource", "Replicated", "plan_copy", "replicate"]
+__all__ = ["CopyPlan", "CorruptSource", "IncompleteSource", "Replicated", "copy_object", "plan_copy", "replicate"]
 
 CHUNK_BYTES = 1 << 20
 NAMED_OBJECTS = 5
@@ -49,14 +49,14 @@ class Replicated:
 
 
 class CorruptSource(CorruptObject):
-    """Objects at the source do not match their names. What was copied besides is in `replicated`."""
+    """Objects at the source do not match their names, or `config` its hash. `replicated` is what was copied besides."""
 
     def __init__(self, source: str, target: str, replicated: Replicated) -> None:
         self.replicated = replicated
         super().__init__(
-            f"{source} holds {_counted(replicated.corrupt)} whose content does not match the name; "
+            f"{source} holds {_counted(replicated.corrupt)} whose content is not what its name says; "
             f"{target} was given neither these nor any snapshot",
-            hint="heal the source from a centre that holds a good copy, then replicate again",
+            hint="heal the source from a centre that holds a good copy (tricenter backup heal), then replicate again",
         )
 
 
@@ -80,15 +80,17 @@ def replicate(
     threads: int = 8,
     on_progress: OnProgress | None = None,
     dry_run: bool = False,
+    config_sha256: str | None = None,
 ) -> Replicated:
     """Copy to `target` what it lacks of the repository at `prefix` of `source`, verified. Deletes never travel.
 
     May be repeated and resumes. With `dry_run` only counts. When an object is corrupt at the source (CorruptSource)
     or gone (IncompleteSource), all good packs are copied and nothing that refers to packs is published. Raises
-    Refused when the target holds another repository, and InvalidInput when the source holds none.
+    Refused when the target holds another repository, and InvalidInput when the source holds none. Where the hash of
+    its `config` is known, a source that has another one is corrupt.
     """
     begin = time.monotonic()
-    joining = _is_joining(source, target, prefix)
+    joining = _is_joining(source, target, prefix, config_sha256)
     listed = _list(source, prefix, LISTING_ORDER)
     plan = plan_copy(listed, _list(target, prefix, LISTING_ORDER), joining=joining)
     done = Replicated(0, 0, plan.present, 0, 0, 0.0, (), (), joining)
@@ -108,7 +110,7 @@ def replicate(
     return done
 
 
-def _is_joining(source: Bucket, target: Bucket, prefix: str) -> bool:
+def _is_joining(source: Bucket, target: Bucket, prefix: str, config_sha256: str | None) -> bool:
     """Return whether the target has no repository yet. Raises Refused when it has another one."""
     key = f"{prefix}/config"
     try:
@@ -117,6 +119,9 @@ def _is_joining(source: Bucket, target: Bucket, prefix: str) -> bool:
         raise InvalidInput(
             f"there is no repository at {source}/{prefix}", hint="back up there first, or replicate from another centre"
         ) from None
+    if config_sha256 not in (None, sha256_of(ours)):
+        nothing = Replicated(0, 0, 0, 0, 0, 0.0, ("config",), (), joined=False)
+        raise CorruptSource(f"{source}/{prefix}", f"{target}/{prefix}", nothing)
     try:
         theirs = target.get(key)
     except NoSuchObject:
@@ -124,7 +129,8 @@ def _is_joining(source: Bucket, target: Bucket, prefix: str) -> bool:
     if ours != theirs:
         raise Refused(
             f"{target}/{prefix} holds another repository than {source}/{prefix}: their `config` differs",
-            hint="one of the two was initialised on its own or overwritten; find out which, and move it out of the way",
+            hint="one of the two was damaged, overwritten, or initialised on its own; "
+            "tricenter backup verify --depth structure says which",
         )
     return False
 
@@ -172,7 +178,7 @@ def _attempt(source: Bucket, target: Bucket, prefix: str, part: Part, entry: Ent
         if part == "config":  # the one object that is not named by its hash
             target.put(key, source.get(key))
         else:
-            _copy(source, target, key, entry.size_bytes)
+            copy_object(source, target, key, entry.size_bytes)
     except CorruptObject:
         return "corrupt"
     except NoSuchObject:
@@ -181,8 +187,12 @@ def _attempt(source: Bucket, target: Bucket, prefix: str, part: Part, entry: Ent
 
 
 @patiently
-def _copy(source: Bucket, target: Bucket, key: str, size_bytes: int) -> None:
-    sha256 = key.rpartition("/")[2]
+def copy_object(source: Bucket, target: Bucket, key: str, size_bytes: int, sha256: str | None = None) -> None:
+    """Copy one object whose content hashes to its name, or to `sha256`. Nothing is stored of one that does not.
+
+    May be repeated. Raises CorruptObject, NoSuchObject, Unreachable (of either).
+    """
+    sha256 = sha256 or key.rpartition("/")[2]
     with source.receive(key, chunk_bytes=CHUNK_BYTES) as pieces:
         target.send(key, proved(pieces, key, size_bytes, sha256), size_bytes=size_bytes, sha256=sha256)
 

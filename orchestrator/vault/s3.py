@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import base64
 import builtins
-from collections.abc import Iterator
+import json
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from xml.etree import ElementTree
 
+from orchestrator.errors import InvalidInput, Unreachable
+from orchestrator.secrets import Secret
 from orchestrator.vault.admin import Abilities, BucketState, VaultAdmin
 from orchestrator.vault.signing import Credential
 from orchestrator.vault.wire import AlreadyThere, Body, NoSuchObject, Wire, patiently, sha256_of
@@ -28,7 +32,11 @@ __all__ = [
     "Entry",
     "NoSuchObject",
     "VaultAdmin",
+    "parse_credential",
 ]
+
+#: Between two looks at a vault that seems to be away.
+BREATH_SECONDS = 1.0
 
 XML = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 
@@ -45,11 +53,13 @@ class Entry:
 class Bucket:
     """One tenant's bucket at one centre. May be shared by threads."""
 
+    WIRE = Wire
+
     def __init__(
         self, centre: str, endpoint: str, region: str, name: str, credential: Credential, *, connections: int = 16
     ) -> None:
         self.centre, self.name = centre, name
-        self._wire = Wire(centre, endpoint, region, name, credential, connections)
+        self._wire = self.WIRE(centre, endpoint, region, name, credential, connections)
 
     def __str__(self) -> str:
         return f"{self.centre}:{self.name}"
@@ -71,8 +81,19 @@ class Bucket:
     @patiently
     def head(self, key: str) -> Entry | None:
         """Return what is known of one object, or None when there is none."""
+        return self._head(key, None)
+
+    def head_within(self, key: str, *, seconds: float) -> Entry | None:
+        """Return the same as `head`, or find the vault away: two answers are waited for, so many seconds each."""
         try:
-            with self._wire.request("HEAD", key) as answer:
+            return self._head(key, seconds)
+        except Unreachable:
+            time.sleep(BREATH_SECONDS)  # one refused connection or one 503 makes no outage
+            return self._head(key, seconds)
+
+    def _head(self, key: str, seconds: float | None) -> Entry | None:
+        try:
+            with self._wire.request("HEAD", key, seconds=seconds) as answer:
                 size, modified = answer.headers["content-length"], answer.headers["last-modified"]
         except NoSuchObject:
             return None
@@ -104,20 +125,41 @@ class Bucket:
         with self._wire.request("GET", key) as answer:
             yield self._wire.chunks(answer, chunk_bytes)
 
-    def send(self, key: str, body: Body, *, size_bytes: int, sha256: str, only_if_absent: bool = False) -> None:
+    def send(
+        self,
+        key: str,
+        body: Body,
+        *,
+        size_bytes: int,
+        sha256: str,
+        only_if_absent: bool = False,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         """Write an object of known size and hash from pieces. Not repeated by itself: pieces are read once.
 
         The hash is signed, and sent as checksum, so a vault that checks either refuses what does not match. When
         the pieces end by an exception, nothing is stored.
         """
-        headers = {
+        sent = {
+            **(headers or {}),
             "content-length": str(size_bytes),
             "x-amz-checksum-sha256": base64.b64encode(bytes.fromhex(sha256)).decode(),
         }
         if only_if_absent:
-            headers["if-none-match"] = "*"
-        with self._wire.request("PUT", key, headers=headers, body=body, sha256=sha256):
+            sent["if-none-match"] = "*"
+        with self._wire.request("PUT", key, headers=sent, body=body, sha256=sha256):
             pass
+
+
+def parse_credential(secret: Secret, reference: str) -> Credential:
+    """Return the key pair that a secret holds as JSON. Raises InvalidInput, naming what refers to it."""
+    try:
+        parts = json.loads(secret.reveal())
+        return Credential(parts["access_key"], parts["secret_key"])
+    except (ValueError, KeyError, TypeError):
+        raise InvalidInput(
+            f"{reference}: want JSON with access_key and secret_key", hint="write the credential anew"
+        ) from None
 
 
 def parse_listing(body: bytes) -> tuple[list[Entry], str | None]:

@@ -74,7 +74,7 @@ def scrub(
     began, objects, size, oldest = datetime.now(UTC), 0, 0, None
     wrong: dict[State, list[str]] = {"corrupt": [], "missing": []}
     listed = _named(bucket, prefix, starts)
-    for entry, state in parallel(listed, lambda each: _state(bucket, each), threads):
+    for entry, state in parallel(listed, lambda each: _state(bucket, each, each.key.rpartition("/")[2]), threads):
         objects, size = objects + 1, size + entry.size_bytes
         oldest = min(oldest or entry.modified_at, entry.modified_at)
         if state in wrong:
@@ -84,12 +84,16 @@ def scrub(
     return Scrubbed(began, objects, size, oldest, tuple(sorted(wrong["corrupt"])), tuple(sorted(wrong["missing"])))
 
 
-def examine(bucket: Bucket, key: str) -> State:
-    """Read one object, given by its whole key, and return how it is. `config`, named by no hash, need only be there."""
+def examine(bucket: Bucket, key: str, sha256: str | None = None) -> State:
+    """Read one object, given by its whole key, and return how it is.
+
+    `config`, named by no hash, need only be there, unless `sha256` says what it must be.
+    """
     entry = bucket.head(key)
     if entry is None:
         return "missing"
-    state = _state(bucket, entry) if HASH.fullmatch(key.rpartition("/")[2]) else "good"
+    want = sha256 or key.rpartition("/")[2]
+    state = _state(bucket, entry, want) if HASH.fullmatch(want) else "good"
     return "missing" if state == "removed" else state
 
 
@@ -100,9 +104,9 @@ def _named(bucket: Bucket, prefix: str, starts: Iterable[str]) -> Iterable[Entry
     return (each for each in listed if part_of(each.key.removeprefix(below)) in NAMED_PARTS)
 
 
-def _state(bucket: Bucket, entry: Entry) -> State:
+def _state(bucket: Bucket, entry: Entry, sha256: str) -> State:
     try:
-        _read(bucket, entry)
+        _read(bucket, entry, sha256)
     except CorruptObject:
         return "corrupt"
     except NoSuchObject:
@@ -111,7 +115,7 @@ def _state(bucket: Bucket, entry: Entry) -> State:
 
 
 @patiently
-def _read(bucket: Bucket, entry: Entry) -> None:
+def _read(bucket: Bucket, entry: Entry, sha256: str) -> None:
     with bucket.receive(entry.key, chunk_bytes=CHUNK_BYTES) as pieces:
-        for _ in proved(pieces, entry.key, entry.size_bytes, entry.key.rpartition("/")[2]):
+        for _ in proved(pieces, entry.key, entry.size_bytes, sha256):
             pass

@@ -47,19 +47,22 @@ def sign(
     headers: Mapping[str, str],
     now: datetime,
 ) -> dict[str, str]:
-    """Return `headers` with the signature added. `path` and `query` are quoted already; `now` is UTC."""
+    """Return `headers` with the signature added. `path` and `query` are quoted already; `now` is UTC.
+
+    What a header says stands in it as HTTP carries it: bytes, each as the Latin-1 character of its number.
+    """
     stamp = now.strftime("%Y%m%dT%H%M%SZ")
     signed = {
-        **{name.lower(): " ".join(value.split()) for name, value in headers.items()},
+        **{name.lower(): value for name, value in headers.items()},
         "host": host,
         "x-amz-content-sha256": payload_sha256,
         "x-amz-date": stamp,
     }
     names = ";".join(sorted(signed))
-    lines = "".join(f"{name}:{signed[name]}\n" for name in sorted(signed))
+    lines = "".join(f"{name}:{' '.join(signed[name].split())}\n" for name in sorted(signed))
     request = f"{method}\n{path}\n{query}\n{lines}\n{names}\n{payload_sha256}"
     scope = f"{stamp[:8]}/{region}/s3/aws4_request"
-    text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
+    text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(request.encode('latin-1')).hexdigest()}"
     key = f"AWS4{credential.secret_key}".encode()
     for part in (stamp[:8], region, "s3", "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")

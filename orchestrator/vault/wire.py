@@ -52,7 +52,9 @@ DAMAGED_ON_THE_WAY = frozenset(
 )
 
 
-def explain(centre: str, bucket: str, status: int, code: str, message: str, *, key: str = "") -> TricenterError:
+def explain(
+    centre: str, bucket: str, status: int, code: str, message: str, *, key: str = "", store: str = "the vault"
+) -> TricenterError:
     """Return our error for an answer of the vault at `centre`. Pure."""
     where = f"{centre}:{bucket}" + (f"/{key}" if key else "")
     said = " ".join(filter(None, (str(status), code, message)))
@@ -61,32 +63,28 @@ def explain(centre: str, bucket: str, status: int, code: str, message: str, *, k
     if status == 404:
         return NoSuchObject(f"there is no object {where}")
     if code == "RequestTimeTooSkewed":
-        return CredentialRefused(
-            f"the vault refused a request to {where}: {said}", hint="set this machine's clock (NTP)"
-        )
+        return CredentialRefused(f"{store} refused a request to {where}: {said}", hint="set this machine's clock (NTP)")
     if status in (401, 403):
         return CredentialRefused(
-            f"the vault refused the credential for {where}: {said}",
+            f"{store} refused the credential for {where}: {said}",
             hint="check this tenant's key for this centre; tricenter tenant apply TENANT creates a missing bucket",
         )
     if status in (409, 412):
         return AlreadyThere(f"{where} is there already: {said}")
     if status >= 500 or status == 429 or code in ("SlowDown", "RequestTimeout"):
-        return Unreachable(f"the vault of {centre} cannot serve {where}: {said}", hint="look at the vault's own log")
+        return Unreachable(f"{store} of {centre} cannot serve {where}: {said}", hint="look at the vault's own log")
     if code in DAMAGED_ON_THE_WAY:
         return Unreachable(
             f"{where} arrived other than it was sent: {said}", hint="look at the line and its proxies, then run again"
         )
-    return InvalidInput(
-        f"the vault refused a request to {where}: {said}", hint="check endpoint and region in site.yaml"
-    )
+    return InvalidInput(f"{store} refused a request to {where}: {said}", hint="check endpoint and region in site.yaml")
 
 
-def unreachable(centre: str, endpoint: str, error: Exception) -> Unreachable:
+def unreachable(centre: str, endpoint: str, error: Exception, *, store: str = "the vault") -> Unreachable:
     """Return the error for a vault that did not answer."""
     reason = getattr(error, "reason", None) or error
     return Unreachable(
-        f"the vault of {centre} at {endpoint} does not answer: {reason}",
+        f"{store} of {centre} at {endpoint} does not answer: {reason}",
         hint="is the centre up? for the lab: tricenter lab status",
     )
 
@@ -143,8 +141,11 @@ class Wire:
         headers: Mapping[str, str] | None = None,
         body: Body | None = None,
         sha256: str = EMPTY_SHA256,
+        seconds: float | None = None,
     ) -> Iterator[urllib3.BaseHTTPResponse]:
         """Yield the good answer to one request, its body unread. Not repeated: the caller knows what may be.
+
+        `seconds` to connect and as many for the answer, instead of the usual patience.
 
         Raises our errors for every failure, also for one in the middle of the block. An exception from the
         iterator `body` closes the connection before the promised length was sent, so that nothing is stored.
@@ -157,8 +158,9 @@ class Wire:
         target = f"{path}?{tail}" if tail else path
         try:
             answer = self._pool.urlopen(
-                method, target, body=body, headers=signed, preload_content=False, redirect=False
-            )
+                method, target, body=body, headers=signed, preload_content=False, redirect=False,
+                timeout=urllib3.Timeout(connect=seconds, read=seconds) if seconds else self._pool.timeout,
+            )  # fmt: skip
             try:
                 self._must_be_good(answer, key)
                 yield answer
@@ -168,7 +170,15 @@ class Wire:
             answer.drain_conn()
             answer.release_conn()
         except (HTTPError, OSError) as error:
-            raise unreachable(self.centre, self.endpoint, error) from error
+            raise self.silence(error) from error
+
+    def failure(self, status: int, code: str, message: str, key: str) -> TricenterError:
+        """Return our error for an answer that is not good."""
+        return explain(self.centre, self.bucket, status, code, message, key=key)
+
+    def silence(self, error: Exception) -> Unreachable:
+        """Return our error for no answer."""
+        return unreachable(self.centre, self.endpoint, error)
 
     def _must_be_good(self, answer: urllib3.BaseHTTPResponse, key: str) -> None:
         if answer.status < 300:
@@ -179,7 +189,7 @@ class Wire:
         )
         if answer.status == 404 and not key:
             code = code or "NoSuchBucket"
-        raise explain(self.centre, self.bucket, answer.status, code, message, key=key)
+        raise self.failure(answer.status, code, message, key)
 
     def chunks(self, answer: urllib3.BaseHTTPResponse, size: int) -> Iterator[bytes]:
         """Yield the body of `answer` in pieces of `size` bytes. Its failures name this vault, wherever they surface."""
@@ -187,7 +197,7 @@ class Wire:
             while piece := answer.read(size, decode_content=False):
                 yield piece
         except (HTTPError, OSError) as error:
-            raise unreachable(self.centre, self.endpoint, error) from error
+            raise self.silence(error) from error
 
 
 def sha256_of(body: bytes) -> str:

@@ -12,13 +12,21 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from orchestrator.lab.vaults import ROLES, Role, role_policy
 from orchestrator.process import Child
 from orchestrator.vault.s3 import Bucket, Credential, VaultAdmin
 
 REGION = "us-east-1"
 ADMIN = Credential("AKADMIN", "admin-secret-of-this-test")
 TENANT = Credential("AKTENANT", "tenant-secret-of-this-test")
+#: It lists and reads, and that only where its buckets begin so.
+READER = Credential("AKREADER", "reader-secret-of-this-test")
+READABLE = "app-*"
 TENANT_BUCKETS = tuple(f"dr-bureau{number}" for number in range(8))
+#: What a tenant that has a credential for each thing it does has at TENANT_BUCKETS[0].
+BY_ROLE: dict[Role, Credential] = {
+    role: Credential(f"AK{role.upper()}", f"{role}-secret-of-this-test") for role in ROLES
+}
 START_SECONDS = 60
 PARTS = ("master", "volume", "filer", "s3")
 
@@ -28,7 +36,7 @@ class Weed:
 
     def __init__(self, folder: Path, *, centre: str) -> None:
         self.folder, self.centre = folder, centre
-        self._ports = _free_ports(2 * len(PARTS))
+        self._ports = free_ports(2 * len(PARTS))
         self._child: Child | None = None
         (folder / "data").mkdir(parents=True)
         self._config = folder / "s3.json"
@@ -36,8 +44,12 @@ class Weed:
         identities = [
             _identity("admin", ADMIN, ["Admin", "Read", "Write", "List", "Tagging"]),
             _identity("tenant", TENANT, actions),
+            _identity("reader", READER, [f"Read:{READABLE}", f"List:{READABLE}"]),
         ]
-        self._config.write_text(json.dumps({"identities": identities}))
+        policies = [role_policy(TENANT_BUCKETS[0], role) for role in ROLES]
+        for role, policy in zip(ROLES, policies, strict=True):
+            identities.append(_identity(role, BY_ROLE[role], []) | {"policyNames": [policy["name"]]})
+        self._config.write_text(json.dumps({"identities": identities, "policies": policies}))
 
     @property
     def endpoint(self) -> str:
@@ -101,7 +113,8 @@ def _identity(name: str, credential: Credential, actions: list[str]) -> dict[str
     return {"name": name, "credentials": [keys], "actions": actions}
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Return ports of the loopback that nobody listens on."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:

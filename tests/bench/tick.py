@@ -59,6 +59,7 @@ ROWS: Mapping[str, Mapping[str, int]] = {
     "replicate": {"attempts": 2, "slots": 5, "landings": 1},
     "verify": {"attempts": 11, "slots": 3},
     "retention": {"attempts": 4, "slots": 3},
+    "lock": {"attempts": 2, "slots": 3},
     "drill": {"attempts": 13, "slots": 3, "drills": 1},
     "tenant-drift": {"attempts": 1, "slots": 2},
 }
@@ -263,7 +264,7 @@ def runs_of_a_day(site: Site) -> Counter[str]:
     begin = NOW - timedelta(hours=12)
     known = {(ref.tenant.tenant, ref.name): begin - LONG_AGO for ref in site.systems()}
     at = {
-        (ref.tenant.tenant, ref.name, centre): AtCentre(begin, None, begin, begin, begin, begin, begin, begin)
+        (ref.tenant.tenant, ref.name, centre): AtCentre(begin, None, begin, begin, begin, begin, begin, begin, begin)
         for ref in site.systems()
         for centre in copy_centres(ref)
     }
@@ -302,7 +303,7 @@ def _apply(
         far = arguments["target"]
         at[tenant, name, far] = _with(at[tenant, name, far], data_time=now, lacking_since=None)
     else:
-        done = {"retention": "retained_at", "drill": "recovered_at"}.get(flow) or {
+        done = {"retention": "retained_at", "lock": "locked_at", "drill": "recovered_at"}.get(flow) or {
             "structure": "checked_at",
             "data": "read_at",
         }[arguments["depth"]]

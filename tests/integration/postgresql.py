@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
 from collections.abc import Iterator
@@ -14,7 +13,8 @@ import psycopg
 from psycopg import sql
 
 from orchestrator.process import Child, run
-from orchestrator.scratch.postgres import newest_binaries, system_account
+from orchestrator.scratch.account import make_home, system_account
+from orchestrator.scratch.postgres import PACKAGE, SYSTEM_USER, newest_binaries
 from orchestrator.server.listening import listen_on
 
 START_SECONDS = 60
@@ -31,12 +31,10 @@ class Postgresql:
     """A server in `folder`, on a free port that it keeps over a restart. It trusts whoever connects."""
 
     def __init__(self, folder: Path) -> None:
-        self._binaries, account = newest_binaries(), system_account()
+        self._binaries, account = newest_binaries(), system_account(SYSTEM_USER, PACKAGE)
         self._user = account.pw_name if account else None
         self._home = folder / "postgresql"
-        self._home.mkdir(mode=0o700)
-        if account:
-            os.chown(self._home, account.pw_uid, account.pw_gid)
+        make_home(self._home, account)
         with closing(listen_on("127.0.0.1", 0)) as taken:
             self.port = int(taken.getsockname()[1])
         self._data = self._home / "data"

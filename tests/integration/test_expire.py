@@ -107,8 +107,10 @@ def test_more_than_half_is_refused_unless_it_is_meant(site: VaultSite) -> None:
 
 def test_nothing_goes_when_the_newest_point_claims_the_future(site: VaultSite) -> None:
     points = back_up_at(site, 60, 5, 2, -30)
-    assert "future" in site.tricenter(*EXPIRE, "--yes", "--more-than-half", code=5).stderr
+    assert "future" in site.tricenter(*EXPIRE, "--yes", "--more-than-half").stdout
     assert site.points() == set(points)
+    want = dict(zip(points, ("held-by-suspect", "young", "newest", "suspect"), strict=True))
+    assert reasons(site, *EXPIRE, "--dry-run") == want
 
 
 def test_it_asks_before_anything_goes(site: VaultSite) -> None:

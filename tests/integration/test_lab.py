@@ -140,7 +140,19 @@ def buckets(request: pytest.FixtureRequest, registered: Site) -> Iterator[tuple[
             admin.delete_object(Bucket=bucket, Key=each["Key"])
 
 
-def test_a_tenant_reads_and_writes_its_own_bucket(buckets: tuple[Any, Any, str, str]) -> None:
+@pytest.fixture
+def expirer(buckets: tuple[Any, Any, str, str], registered: Site) -> Any:
+    """The credential of the same tenant at the same vault that may hide objects."""
+    endpoint = buckets[1].meta.endpoint_url
+    (centre,) = [name for name in VAULTS if registered.vaults()[name].endpoint == endpoint]
+    reference = registered.vaults()[centre].expirer_credential
+    assert reference
+    return client(registered, centre, reference.format(tenant=TENANT))
+
+
+def test_a_tenant_reads_and_writes_its_own_bucket_and_removes_with_another_key(
+    buckets: tuple[Any, Any, str, str], expirer: Any
+) -> None:
     _, tenant, own, _ = buckets
     tenant.put_object(Bucket=own, Key="a/b", Body=b"content", Metadata={"k": "v"})
     answer = tenant.get_object(Bucket=own, Key="a/b")
@@ -148,7 +160,10 @@ def test_a_tenant_reads_and_writes_its_own_bucket(buckets: tuple[Any, Any, str, 
     assert [each["Key"] for each in tenant.list_objects_v2(Bucket=own, Prefix="a/")["Contents"]] == ["a/b"]
     assert tenant.get_object_lock_configuration(Bucket=own)["ObjectLockConfiguration"]["ObjectLockEnabled"] == "Enabled"
     assert tenant.get_bucket_versioning(Bucket=own)["Status"] == "Enabled"
-    tenant.delete_object(Bucket=own, Key="a/b")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        tenant.delete_object(Bucket=own, Key="a/b")
+    expirer.delete_object(Bucket=own, Key="a/b")
+    assert "Contents" not in tenant.list_objects_v2(Bucket=own, Prefix="a/")
 
 
 def test_a_tenant_is_refused_everywhere_else(buckets: tuple[Any, Any, str, str]) -> None:
@@ -172,15 +187,15 @@ def test_a_tenant_is_refused_everywhere_else(buckets: tuple[Any, Any, str, str])
 
 
 def test_restic_works_with_a_tenants_credential(
-    buckets: tuple[Any, Any, str, str], registered: Site, tmp_path: Path
+    buckets: tuple[Any, Any, str, str], expirer: Any, tmp_path: Path
 ) -> None:
     _, tenant, own, foreign = buckets
     endpoint = tenant.meta.endpoint_url
-    key = tenant._request_signer._credentials
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree" / "文件.txt").write_text("内容" * 1000)
 
-    def restic(bucket: str, *arguments: str, check: bool = True) -> process.Finished:
+    def restic(bucket: str, *arguments: str, check: bool = True, who: Any = tenant) -> process.Finished:
+        key = who._request_signer._credentials
         env = {
             "AWS_ACCESS_KEY_ID": key.access_key,
             "AWS_SECRET_ACCESS_KEY": key.secret_key,
@@ -197,7 +212,7 @@ def test_restic_works_with_a_tenants_credential(
     restic(own, "restore", "latest", "--target", str(tmp_path / "out"))
     restored = next((tmp_path / "out").rglob("文件.txt"))
     assert restored.read_bytes() == (tmp_path / "tree" / "文件.txt").read_bytes()
-    restic(own, "forget", "--keep-last", "1", "--prune")
+    restic(own, "forget", "--keep-last", "1", "--prune", who=expirer)
     refused = restic(foreign, "init", check=False)
     assert refused.code != 0
     assert "Access Denied" in refused.stderr

@@ -15,12 +15,14 @@ import pytest
 from orchestrator.backups.document import SourceProof
 from orchestrator.backups.places import Back, place_from, place_of
 from orchestrator.backups.places.volume import VolumePlace
+from orchestrator.backups.restore_elsewhere import NewVolume, restore_volume
+from orchestrator.backups.restore_folder import Restored
 from orchestrator.backups.seal import prove_sealed, seal, unseal
 from orchestrator.catalogue.records import SourceCopy
 from orchestrator.cloud import block_storage, bubble, compute, standby, sweep
 from orchestrator.cloud.compute import NewServer
 from orchestrator.cloud.volume_import import import_volume
-from orchestrator.errors import CheckFailed
+from orchestrator.errors import CheckFailed, Refused
 from orchestrator.process import Child
 from orchestrator.scratch.folder import make_scratch
 from orchestrator.vault.restic import Repository
@@ -115,6 +117,38 @@ def test_put_swap_undo_and_commit(
     place.commit(bureau.app, run)
     place.commit(bureau.app, run)
     assert names(bureau) == {"registry-front": new}
+
+
+def test_a_restore_into_a_new_volume_takes_no_name_that_is_taken_and_goes_on_after_a_crash(
+    bureau: Bureau, standing: str, run: str, image: Path, proof: SourceProof, tmp_path: Path, monkeypatch: Any
+) -> None:
+    repository, heard = cast(Repository, Images(image)), []
+
+    def restore(name: str) -> Restored:
+        def on_bytes(*told: object) -> None:
+            heard.append(told)
+
+        new = NewVolume(CENTRE, bureau.name, name)
+        return restore_volume(bureau.app, new, run, repository, proof, on_bytes, root=tmp_path / "restores")
+
+    with pytest.raises(Refused, match="nothing was restored"):
+        restore("registry-front")
+    assert names(bureau) == {"registry-front": standing}
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(VolumePlace, "commit", die)
+        with pytest.raises(KeyboardInterrupt):
+            restore("given-back")
+    done = restore("given-back")
+    assert done.proved
+    assert names(bureau).keys() == {"registry-front", "given-back"}
+    assert heard[-1] == ("front", image.stat().st_size, image.stat().st_size)
+    assert not any((tmp_path / "restores").iterdir())
+    with pytest.raises(Refused, match="nothing was restored"):
+        restore("given-back")
 
 
 def test_the_servers_of_a_sealed_volume_are_off_and_only_those_that_ran_start_again(

@@ -404,7 +404,7 @@ def test_what_is_not_in_a_snapshot(repository: Repository, tmp_path: Path) -> No
 
     with pytest.raises(InvalidInput, match="/nowhere"):
         repository.read_file(stored.snapshot_id, "/nowhere")
-    with pytest.raises(InvalidInput, match="no matching ID"):
+    with pytest.raises(InvalidInput, match="does not hold this"):
         repository.restore("0" * 64, tmp_path / "restored")
 
 

@@ -75,23 +75,12 @@ def test_a_flipped_byte_is_found_by_the_data_read_and_stays_known_until_it_is_he
     assert finding.healed_at is not None
 
 
-def test_a_corrupt_object_is_healed_as_the_hint_says(site: VaultSite) -> None:
-    pack = site.objects("data")[0]
-    flip_a_byte(site, pack.key)
-    assert "delete the corrupt" in site.tricenter("backup", "verify", "--depth", "data", code=4).stderr
-    site.bucket().delete(pack.key)
-    assert site.verify(code=4)["findings"][0]["kind"] == "corrupt"
-    site.tricenter("replicate", "--from", "provincial", "--to", "same-city")
-    site.verify("--depth", "data")
-    assert site.open_faults() == []
-
-
 def test_a_deleted_pack_is_found_by_the_structure_and_comes_back(site: VaultSite) -> None:
     pack = site.objects("data")[0]
     site.bucket().delete(pack.key)
     ended = site.tricenter("backup", "verify", "--centre", "same-city", code=4)
     assert pack.key in ended.stderr
-    assert f"tricenter replicate {site.ref} --from provincial --to same-city" in ended.stderr
+    assert f"tricenter backup heal {site.ref} --centre same-city" in ended.stderr
     assert [each.kind for each in site.open_faults()] == [Kind.MISSING]
     site.tricenter("replicate", "--from", "provincial", "--to", "same-city")
     site.verify()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,13 +20,44 @@ from orchestrator.catalogue import verifications as memory
 from orchestrator.catalogue.facts import Key
 from orchestrator.secrets import write_private
 from orchestrator.vault.restic import Repository
-from orchestrator.vault.s3 import Bucket, Entry
+from orchestrator.vault.s3 import Bucket, Credential, Entry
 from policies.site import SystemRef
 from tests.bench.servers import ADMIN, REGION, TENANT, TENANT_BUCKETS, Weed
 from tests.integration.conftest import SmallSite
 
 CENTRES = ("same-city", "provincial")
 BUREAU = TENANT_BUCKETS[0].removeprefix("dr-")
+
+#: A site whose only copies are at one vault, where a tenant has a credential for each thing that it does.
+SPLIT_SITE = """
+site: {name}
+title: {{zh: 测试站点, en: Test site}}
+state: {state}
+centres:
+  production: {{title: {{zh: 生产, en: Production}}, location: {{latitude: 38.9, longitude: 121.6}}}}
+  same-city:
+    title: {{zh: 同城, en: Same city}}
+    location: {{latitude: 39.05, longitude: 121.78}}
+    vault:
+      endpoint: '{near}'
+      bucket_prefix: dr-
+      credential: file:writer.json
+      expirer_credential: file:expirer.json
+      lock_credential: file:lock.json
+      admin_credential: file:admin.json
+  provincial: {{title: {{zh: 省级, en: Provincial}}, location: {{latitude: 41.8, longitude: 123.4}}}}
+repository_password: file:password
+"""
+
+SPLIT_TIER = """
+tier: both
+title: {zh: 同城, en: Near}
+backup_every: 20m
+copies:
+  same-city: {rpo: 1h, rto: 4h, retention: {keep_within: 14d, lock: 2d}}
+drill: {every: 365d}
+gbt20988_level: 3
+"""
 
 SITE = """
 site: {name}
@@ -138,20 +169,31 @@ class VaultSite(SmallSite):
 
 def make_vault_site(weeds: dict[str, Weed], folder: Path) -> VaultSite:
     """Write a site whose vaults are these servers, with a tree to back up beside it."""
+    near, far = (weeds[centre].endpoint for centre in CENTRES)
+    return _make_site(folder, SITE, TIER, {"tenant": TENANT, "admin": ADMIN}, near=near, far=far)
+
+
+def make_split_site(endpoint: str, credentials: Mapping[str, Credential], folder: Path) -> VaultSite:
+    """Write a site whose only vault is there; `credentials` are the writer's, expirer's, lock's and admin's."""
+    return _make_site(folder, SPLIT_SITE, SPLIT_TIER, credentials, near=endpoint)
+
+
+def _make_site(
+    folder: Path, site_text: str, tier_text: str, credentials: Mapping[str, Credential], **endpoints: str
+) -> VaultSite:
     name = f"t{secrets.token_hex(4)}"
     site = VaultSite(name, folder / "site", folder / "none", None)  # type: ignore[arg-type]
     for part in ("tiers", "tenants"):
         (site.folder / part).mkdir(parents=True)
     site.tree.mkdir()
-    near, far = (weeds[centre].endpoint for centre in CENTRES)
-    text = SITE.format(name=name, state=folder / "state", near=near, far=far)
+    text = site_text.format(name=name, state=folder / "state", **endpoints)
     (site.folder / "site.yaml").write_text(text, encoding="utf-8")
-    (site.folder / "tiers" / "both.yaml").write_text(TIER, encoding="utf-8")
+    (site.folder / "tiers" / "both.yaml").write_text(tier_text, encoding="utf-8")
     bureau = BUREAU_FILE.format(bureau=BUREAU, system=f"s{name}", path=site.tree)
     (site.folder / "tenants" / f"{BUREAU}.yaml").write_text(bureau, encoding="utf-8")
-    for file, credential in (("tenant.json", TENANT), ("admin.json", ADMIN)):
+    for role, credential in credentials.items():
         keys = {"access_key": credential.access_key, "secret_key": credential.secret_key}
-        write_private(site.folder / file, json.dumps(keys))
+        write_private(site.folder / f"{role}.json", json.dumps(keys))
     write_private(site.folder / "password", secrets.token_hex(8))
     return site
 

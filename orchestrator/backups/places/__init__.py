@@ -8,7 +8,7 @@ from typing import Any
 from orchestrator.backups.places.common import Back, Place, Placed, Swapped
 from orchestrator.errors import InvalidInput
 from policies.site import SystemRef
-from policies.tenant import PathSource, PostgresqlSource
+from policies.tenant import BucketSource, CloudSource, MysqlSource, PathSource, PostgresqlSource
 
 __all__ = ["Back", "Place", "Placed", "Swapped", "place_from", "place_of"]
 
@@ -29,6 +29,21 @@ def place_of(ref: SystemRef, centre: str, source: str) -> Place:
         from orchestrator.backups.places.postgresql import DatabasePlace
 
         return DatabasePlace(found.host, found.port, found.database, found.user, found.password)
+    if isinstance(found, MysqlSource):
+        raise InvalidInput(
+            f"{ref}: the source {source!r} is a mysql database, which no run puts in its place: its server cannot "
+            "rename databases, so it could not be taken back",
+            hint="prove it by a drill of kind restore; to use it: tricenter backup restore, then load the dump by hand",
+        )
+    if isinstance(found, BucketSource):
+        from orchestrator.backups.places.bucket import BucketPlace
+
+        credential = found.restore_credential or found.credential
+        return BucketPlace(centre, found.endpoint, found.region, found.bucket, found.prefix, credential)
+    if isinstance(found, CloudSource):
+        from orchestrator.backups.places.cloud import CloudPlace
+
+        return CloudPlace(centre, ref.tenant.tenant)
     from orchestrator.backups.places.volume import VolumePlace
 
     return VolumePlace(centre, ref.tenant.tenant, found.volume)
@@ -46,6 +61,14 @@ def place_from(argument: str) -> Place:
         from orchestrator.backups.places.postgresql import DatabasePlace
 
         return DatabasePlace(**value)
+    if kind == "bucket":
+        from orchestrator.backups.places.bucket import BucketPlace
+
+        return BucketPlace(**value)
+    if kind == "cloud":
+        from orchestrator.backups.places.cloud import CloudPlace
+
+        return CloudPlace(**value)
     from orchestrator.backups.places.volume import VolumePlace
 
     return VolumePlace(**value)

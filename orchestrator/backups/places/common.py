@@ -9,6 +9,7 @@ from typing import Protocol
 
 from orchestrator.backups.access import Access
 from orchestrator.backups.document import SourceProof
+from orchestrator.backups.proof import Provable
 from orchestrator.backups.sources.postgresql import Server
 from orchestrator.vault.restic import OnProgress, Repository
 
@@ -78,7 +79,7 @@ class Place(Protocol):
         `scratch` is the run's scratch folder; only a volume needs it, for its image, as large as the volume.
         """
 
-    def data(self, access: Access, run: str, scratch: Path) -> Path | Server:
+    def data(self, access: Access, run: str, scratch: Path) -> Path | Server | Provable:
         """Return where what a run has restored can be looked at now, swapped or not: of a volume, its image."""
 
     def swap(self, access: Access, run: str) -> Swapped:

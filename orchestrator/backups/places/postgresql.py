@@ -63,7 +63,7 @@ class DatabasePlace:
         *,
         on_progress: OnProgress | None = None,
     ) -> Placed:
-        del scratch, on_progress  # psql does not tell how far it is
+        del scratch
         server, new = self.server(access), self._new(run)
         with db.administering(server) as admin:
             known = db.databases(admin)
@@ -71,7 +71,8 @@ class DatabasePlace:
                 return Placed(str(self), self.database, proof.copy.bytes)
             db.check_rights(admin, server, self.database)
             owner = self._make(admin, new, run, self._old(known))
-        restore_into_database(repository, proof.copy, replace(server, database=new, role=owner))
+        into = replace(server, database=new, role=owner)
+        restore_into_database(repository, proof.copy, into, on_progress=on_progress)
         return Placed(str(self), new, proof.copy.bytes)
 
     def data(self, access: Access, run: str, scratch: Path) -> Server:

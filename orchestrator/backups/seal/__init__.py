@@ -12,9 +12,13 @@ from orchestrator.backups.access import Access
 from orchestrator.backups.databases import name_of
 from orchestrator.backups.document import SourceProof
 from orchestrator.backups.places import place_from, place_of
+from orchestrator.backups.places.bucket import BucketPlace, store_at
+from orchestrator.backups.places.cloud import CloudPlace
 from orchestrator.backups.places.path import PathPlace
 from orchestrator.backups.places.postgresql import DatabasePlace
 from orchestrator.backups.proof import Proof
+from orchestrator.backups.seal.bucket import prove_bucket_sealed, seal_bucket
+from orchestrator.backups.seal.cloud import prove_definition_sealed, seal_definition
 from orchestrator.backups.seal.common import Sealed
 from orchestrator.backups.seal.path import prove_folder_sealed, seal_folder
 from orchestrator.backups.seal.postgresql import prove_database_sealed, seal_database, unseal_database
@@ -27,14 +31,19 @@ __all__ = ["Sealed", "prove_sealed", "seal", "sealed_ref", "unseal"]
 def seal(access: Access, ref: SystemRef, centre: str, source: str, run: str) -> Sealed:
     """Close a source at a centre to every writer. Register `unseal` as the undo of it before.
 
-    A database is renamed, a folder is proved to be quiet, of a volume the servers are stopped. Raises Refused (rights),
-    CheckFailed (a folder is still written to), Unreachable.
+    A database is renamed, a folder or a bucket is proved to be quiet, of a volume the servers are stopped, and the
+    definition of a cloud is noted. Raises Refused (rights), CheckFailed (it is still written to), Unreachable.
     """
     place = place_of(ref, centre, source)
     if isinstance(place, DatabasePlace):
         return seal_database(access, place, source, run)
     if isinstance(place, PathPlace):
-        return seal_folder(Path(place.path), source, _exclude(ref, centre, source))
+        tree = _tree(ref, centre, source)
+        return seal_folder(Path(place.path), source, tree.exclude, one_file_system=tree.one_file_system)
+    if isinstance(place, BucketPlace):
+        return seal_bucket(store_at(access, place), place.prefix, source, str(place))
+    if isinstance(place, CloudPlace):
+        return seal_definition(access, place, source)
     from orchestrator.backups.places.volume import VolumePlace
     from orchestrator.cloud.server_seal import stop_servers_of
 
@@ -49,7 +58,7 @@ def unseal(access: Access, place: str, run: str) -> None:
     found = place_from(place)
     if isinstance(found, DatabasePlace):
         unseal_database(access, found, run)
-    elif not isinstance(found, PathPlace):
+    elif not isinstance(found, PathPlace | BucketPlace | CloudPlace):  # those were only looked at
         from orchestrator.backups.places.volume import VolumePlace
         from orchestrator.cloud.server_seal import start_servers_of
 
@@ -69,7 +78,12 @@ def prove_sealed(
     if isinstance(place, DatabasePlace):
         return prove_database_sealed(access, place, sealed, proof)
     if isinstance(place, PathPlace):
-        return prove_folder_sealed(Path(place.path), sealed, _exclude(ref, centre, sealed.source), proof)
+        tree, folder = _tree(ref, centre, sealed.source), Path(place.path)
+        return prove_folder_sealed(folder, sealed, tree.exclude, proof, one_file_system=tree.one_file_system)
+    if isinstance(place, BucketPlace):
+        return prove_bucket_sealed(store_at(access, place), place.prefix, sealed, proof)
+    if isinstance(place, CloudPlace):
+        return prove_definition_sealed(access, place, sealed, proof)
     from orchestrator.backups.places.volume import VolumePlace
     from orchestrator.cloud.server_seal import running_of
 
@@ -95,7 +109,7 @@ def sealed_ref(ref: SystemRef, centre: str, run: str) -> SystemRef:
     return ref._replace(system=ref.system.model_copy(update=change))
 
 
-def _exclude(ref: SystemRef, centre: str, source: str) -> tuple[str, ...]:
+def _tree(ref: SystemRef, centre: str, source: str) -> PathSource:
     found = ref.system.sources_at(centre)[source]
     assert isinstance(found, PathSource)
-    return found.exclude
+    return found

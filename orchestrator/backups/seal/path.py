@@ -19,13 +19,12 @@ from orchestrator.backups.document import SourceProof
 from orchestrator.backups.proof import Proof
 from orchestrator.backups.seal.common import Sealed
 from orchestrator.backups.sources.path import (
-    Seen,
     check_path_is_there,
     compare_manifests,
     hash_tree,
     manifest_from_facts,
-    walk_tree,
 )
+from orchestrator.backups.sources.tree import Seen, walk_tree
 from orchestrator.errors import CheckFailed
 from orchestrator.process import current_leash
 
@@ -46,15 +45,20 @@ class Writer:
 
 
 def seal_folder(
-    folder: Path, source: str, exclude: Sequence[str] = (), *, quiet_seconds: float = QUIET_SECONDS
+    folder: Path,
+    source: str,
+    exclude: Sequence[str] = (),
+    *,
+    one_file_system: bool = False,
+    quiet_seconds: float = QUIET_SECONDS,
 ) -> Sealed:
     """Prove that nobody writes to a folder tree. Raises CheckFailed naming the files that changed, and who has them."""
     check_path_is_there(folder)
-    first = frozenset(walk_tree(folder, exclude))
+    first = _files(folder, exclude, one_file_system)
     time.sleep(quiet_seconds)
     if leash := current_leash():
         leash.check()
-    second = frozenset(walk_tree(folder, exclude))
+    second = _files(folder, exclude, one_file_system)
     writers = list(writers_below(folder))
     changed = sorted({str(each.path.relative_to(folder)) for each in first ^ second})
     if changed or writers:
@@ -70,16 +74,24 @@ def seal_folder(
     )
 
 
-def prove_folder_sealed(folder: Path, sealed: Sealed, exclude: Sequence[str], proof: SourceProof | None) -> Proof:
+def prove_folder_sealed(
+    folder: Path,
+    sealed: Sealed,
+    exclude: Sequence[str],
+    proof: SourceProof | None,
+    *,
+    one_file_system: bool = False,
+) -> Proof:
     """Look whether anybody wrote since the seal; with the proof of the last copy, whether every byte is in that."""
-    seen = walk_tree(folder, exclude)
+    seen = _files(folder, exclude, one_file_system)
     faults = [str(each) for each in writers_below(folder)]
-    if _digest(folder, frozenset(seen)) != sealed.facts["digest"]:
+    if _digest(folder, seen) != sealed.facts["digest"]:
         since = sealed.at.timestamp() * 1e9
         names = [f"{each.path.relative_to(folder)} changed" for each in seen if each.ctime_ns > since]
         faults += sorted(names)[:SHOWN] or ["files are gone that were there"]
     if proof is not None:
-        faults += compare_manifests(manifest_from_facts(proof.facts), hash_tree(folder, exclude))[:SHOWN]
+        here = hash_tree(folder, exclude, one_file_system=one_file_system)
+        faults += compare_manifests(manifest_from_facts(proof.facts), here)[:SHOWN]
     return Proof(
         not faults, f"{len(seen)} files as they were" if not faults else f"{len(faults)} faults", tuple(faults)
     )
@@ -103,6 +115,10 @@ def writers_below(folder: Path) -> Iterator[Writer]:
 def _writes(info: Path) -> bool:
     flags = next(line for line in info.read_text(encoding="ascii").splitlines() if line.startswith("flags:"))
     return int(flags.split()[1], 8) & os.O_ACCMODE in (os.O_WRONLY, os.O_RDWR)
+
+
+def _files(folder: Path, exclude: Sequence[str], one_file_system: bool) -> frozenset[Seen]:
+    return frozenset(each for each in walk_tree(folder, exclude, one_file_system=one_file_system) if each.is_file)
 
 
 def _digest(folder: Path, seen: frozenset[Seen]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 from orchestrator.backups.access import Access
 from orchestrator.backups.document import SourceProof
@@ -10,7 +11,21 @@ from orchestrator.engine.port import Run
 from orchestrator.errors import InvalidInput
 from orchestrator.vault.restic import Repository
 from policies.site import SystemRef
-from policies.tenant import PathSource, PostgresqlSource, Source
+from policies.tenant import (
+    BucketSource,
+    CloudSource,
+    MysqlSource,
+    PathSource,
+    PostgresqlSource,
+    Source,
+    VolumeSource,
+)
+
+if TYPE_CHECKING:
+    from orchestrator.backups.sources.volume import VolumeSnapshot
+
+#: What there is of a source once its moment is taken: its proof, or a snapshot that is still to be read.
+Captured: TypeAlias = "SourceProof | VolumeSnapshot"
 
 
 def source_at(ref: SystemRef, name: str, centre: str) -> Source:
@@ -35,6 +50,18 @@ def check_source(access: Access, ref: SystemRef, name: str, centre: str) -> None
         from orchestrator.backups.sources.postgresql import check_postgresql
 
         check_postgresql(source, access.secret(source.password))
+    elif isinstance(source, MysqlSource):
+        from orchestrator.backups.sources.mysql import check_mysql
+
+        check_mysql(source, access.secret(source.password))
+    elif isinstance(source, BucketSource):
+        from orchestrator.backups.sources.bucket import check_bucket, store_of
+
+        check_bucket(source, store_of(source, centre, access.secret(source.credential)))
+    elif isinstance(source, CloudSource):
+        from orchestrator.backups.sources.cloud import check_cloud
+
+        check_cloud(access.tenant_cloud(centre, ref.tenant.tenant))
     else:
         from orchestrator.backups.sources.volume import check_volume
 
@@ -61,6 +88,60 @@ def back_up_source(
 
         password = access.secret(source.password)
         return back_up_postgresql(run, name, source, password, repository, host, tags)
-    from orchestrator.backups.sources.volume import back_up_volume
+    if isinstance(source, BucketSource):
+        from orchestrator.backups.sources.bucket import back_up_bucket, store_of
 
-    return back_up_volume(run, name, source, centre, access.tenant_cloud(centre, host), repository, host, tags)
+        store = store_of(source, centre, access.secret(source.credential))
+        return back_up_bucket(run, name, source, store, repository, host, tags)
+    if isinstance(source, CloudSource):
+        from orchestrator.backups.sources.cloud import back_up_cloud
+
+        return back_up_cloud(run, name, access.tenant_cloud(centre, host), repository, host, tags)
+    if isinstance(source, MysqlSource):
+        from orchestrator.backups.sources.mysql import back_up_mysql
+
+        return back_up_mysql(run, name, source, access.secret(source.password), repository, host, tags)
+    assert isinstance(source, VolumeSource)
+    taken = capture_source(run, access, ref, name, centre, repository, tags)
+    return store_source(run, access, ref, name, centre, repository, tags, taken)
+
+
+def is_quick(source: Source) -> bool:
+    """Return whether a source is captured by a snapshot, which takes seconds, and read later. Pure."""
+    return isinstance(source, VolumeSource)
+
+
+def is_one_moment(source: Source) -> bool:
+    """Return whether a copy of the source is of one moment although nothing holds the source still. Pure."""
+    return isinstance(source, VolumeSource | PostgresqlSource | MysqlSource)
+
+
+def capture_source(
+    run: Run, access: Access, ref: SystemRef, name: str, centre: str, repository: Repository, tags: Sequence[str]
+) -> Captured:
+    """Do what must happen to a source at the moment of its recovery point: a snapshot, or else all of its backup."""
+    source, tenant = source_at(ref, name, centre), ref.tenant.tenant
+    if not isinstance(source, VolumeSource):
+        return back_up_source(run, access, ref, name, centre, repository, tags)
+    from orchestrator.backups.sources.volume import capture_volume
+
+    return capture_volume(run, name, source, centre, access.tenant_cloud(centre, tenant), tenant)
+
+
+def store_source(
+    run: Run,
+    access: Access,
+    ref: SystemRef,
+    name: str,
+    centre: str,
+    repository: Repository,
+    tags: Sequence[str],
+    captured: Captured,
+) -> SourceProof:
+    """Do what is left to do with a source that was captured, and return the proof of it."""
+    if isinstance(captured, SourceProof):
+        return captured
+    from orchestrator.backups.sources.volume import store_volume
+
+    tenant = ref.tenant.tenant
+    return store_volume(run, name, captured, access.tenant_cloud(centre, tenant), repository, tenant, tags)

@@ -1,27 +1,31 @@
 """The source kind `path`: a folder tree, with a manifest of its content taken independently of restic.
 
-The manifest is what a restore is proved against. It is made by us, from the source, before restic reads it: a proof
-that restic wrote for itself would prove only that restic agrees with restic.
+The manifest is what a restore is proved against. It is made by us, from the source, while restic reads it: a proof
+that restic wrote for itself would prove only that restic agrees with restic. What did not change from the look before
+both to the look after both was read by both in the same state.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from orchestrator.backups.document import SourceProof
+from orchestrator.backups.sources.metadata import read_metadata, settled_metadata
+from orchestrator.backups.sources.tree import Seen, key_of, walk_tree
 from orchestrator.catalogue.records import SourceCopy
 from orchestrator.engine.port import Run
-from orchestrator.errors import CheckFailed, InvalidInput, PartlyDone
+from orchestrator.errors import CheckFailed, InvalidInput
+from orchestrator.process import current_leash
 from orchestrator.vault.restic import Progress, Repository
+from policies.excludes import place_fault
 from policies.tenant import PathSource
 
 HASHING_THREADS = 4
@@ -42,22 +46,17 @@ class FileState:
 Manifest = dict[str, FileState]
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A file at one look: one that differs from an earlier look was changed meanwhile."""
-
-    path: Path
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-
-
 def check_path(source: PathSource) -> None:
-    """Raise InvalidInput unless the folder is there, can be read and holds something.
+    """Raise InvalidInput unless the folder is there, can be read and is not left out by its own patterns.
 
     restic 0.14 ends with 0 for a folder that is missing, so we look ourselves, before and after.
     """
     check_path_is_there(Path(source.path))
+    # Where a symbolic link leads is known here only: restic compares its patterns with the path behind it.
+    real = os.path.realpath(source.path)
+    for pattern in source.exclude:
+        if fault := place_fault(pattern, real):
+            raise InvalidInput(f"exclude {pattern!r} of {source.path}: {fault}", hint="change the pattern")
 
 
 def check_path_is_there(folder: Path) -> None:
@@ -75,38 +74,52 @@ def back_up_path(
     run: Run, name: str, source: PathSource, repository: Repository, host: str, tags: Sequence[str]
 ) -> SourceProof:
     """Back up a folder tree and return the proof of it. May be repeated; unchanged content is not stored again."""
-    folder = Path(source.path)
     # One step: the proof holds for this reading of the tree, and half of it is worth nothing after a crash.
-    return run.step(f"back-up:{name}", _back_up, run, name, folder, source.exclude, repository, host, tags)
+    return run.step(f"back-up:{name}", _back_up, run, name, source, repository, host, tags)
 
 
 def _back_up(
-    run: Run, name: str, folder: Path, exclude: Sequence[str], repository: Repository, host: str, tags: Sequence[str]
+    run: Run, name: str, source: PathSource, repository: Repository, host: str, tags: Sequence[str]
 ) -> SourceProof:
     def report(progress: Progress) -> None:
         run.progress(name, progress.done_bytes, progress.total_bytes)
 
+    def look() -> list[Seen]:
+        return walk_tree(folder, source.exclude, one_file_system=source.one_file_system)
+
+    folder = Path(source.path)
+    check_path(source)
+    data_time, seen = datetime.now(UTC), look()
+    metadata, files = read_metadata(folder, seen), [each for each in seen if each.is_file]
+    run.progress(name, 0, sum(each.size for each in files))
+    with _hashing(files) as hashes:  # beside restic, so that what one has read the other finds in memory
+        stored = repository.backup_folder(
+            folder,
+            host=host,
+            tags=tags,
+            exclude=source.exclude,
+            one_file_system=source.one_file_system,
+            on_progress=report,
+        )
+        digests = hashes()
     check_path_is_there(folder)
-    seen = _hash_all(folder, exclude)
-    run.progress(name, 0, sum(each.size for each in seen))
-    data_time = datetime.now(UTC)
-    stored = repository.backup_folder(folder, host=host, tags=tags, exclude=exclude, on_progress=report)
-    check_path_is_there(folder)
-    manifest = _settle(folder, seen, walk_tree(folder, exclude))
+    after = look()
+    manifest = _settle(folder, digests, after)
     settled = sum(state.settled for state in manifest.values())
     if stored.files < settled:
         raise CheckFailed(f"{name}: {settled} files stood in {folder}, and restic read {stored.files}")
     copy = SourceCopy(name, "path", stored.snapshot_id, data_time, stored.bytes, stored.files)
-    return SourceProof(
-        copy, {"manifest": {path: asdict(state) for path, state in sorted(manifest.items())}}, stored.added_bytes
-    )
-
-
-def hash_tree(folder: Path, exclude: Sequence[str] = ()) -> Manifest:
-    """Return every regular file under `folder` with its size and SHA-256. Links and special files are left out."""
-    return {
-        _key(folder, each.path): FileState(each.size, digest) for each, digest in _hash_all(folder, exclude).items()
+    facts = {
+        "manifest": {path: asdict(state) for path, state in sorted(manifest.items())},
+        "metadata": settled_metadata(folder, metadata, seen, after),
     }
+    return SourceProof(copy, facts, stored.added_bytes)
+
+
+def hash_tree(folder: Path, exclude: Sequence[str] = (), *, one_file_system: bool = False) -> Manifest:
+    """Return every regular file under `folder` with its size and SHA-256. Links and special files are left out."""
+    digests = _hash_all(walk_tree(folder, exclude, one_file_system=one_file_system))
+    return {key_of(each.path.relative_to(folder)): FileState(each.size, digest) for each, digest in digests.items()}
 
 
 def manifest_from_facts(facts: Mapping[str, Any]) -> Manifest:
@@ -132,37 +145,29 @@ def compare_manifests(want: Manifest, got: Manifest) -> list[str]:
     return lines
 
 
-def _hash_all(folder: Path, exclude: Sequence[str]) -> dict[Seen, str | None]:
-    found = list(walk_tree(folder, exclude))
-    with ThreadPoolExecutor(HASHING_THREADS) as pool:
-        return dict(zip(found, pool.map(_hash, found, chunksize=64), strict=True))
+def _hash_all(seen: Sequence[Seen]) -> dict[Seen, str | None]:
+    with _hashing([each for each in seen if each.is_file]) as hashes:
+        return hashes()
 
 
-def walk_tree(folder: Path, exclude: Sequence[str]) -> list[Seen]:
-    """Return every regular file under `folder` as it is now, without reading it."""
-    found = []
-    for parent, folders, files in os.walk(folder, onerror=_refuse):
-        folders[:] = [each for each in folders if not _is_excluded(each, exclude)]
-        for each in files:
-            if _is_excluded(each, exclude):
-                continue
-            path = Path(parent, each)
-            try:
-                state = path.lstat()
-            except FileNotFoundError:
-                continue  # gone between listing and look: a living tree
-            if stat.S_ISREG(state.st_mode):
-                found.append(Seen(path, state.st_size, state.st_mtime_ns, state.st_ctime_ns))
-    return found
+@contextmanager
+def _hashing(files: Sequence[Seen]) -> Iterator[Callable[[], dict[Seen, str | None]]]:
+    """Hash files for as long as the block runs; what is yielded waits for all of them."""
+    pool, leash = ThreadPoolExecutor(HASHING_THREADS), current_leash()
+    try:
+        digests = pool.map(_hash, files, chunksize=64)
 
+        def wait() -> dict[Seen, str | None]:
+            found: dict[Seen, str | None] = {}
+            for each, digest in zip(files, digests, strict=True):
+                found[each] = digest
+                if leash:
+                    leash.check()
+            return found
 
-def _refuse(error: OSError) -> None:
-    raise PartlyDone(f"{error.filename} cannot be read: {error.strerror}", hint="run as a user who may read it")
-
-
-def _is_excluded(name: str, exclude: Sequence[str]) -> bool:
-    """restic's rule for a pattern without a slash: it is matched against each single name of the path."""
-    return any(fnmatchcase(name, pattern) for pattern in exclude)
+        yield wait
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _hash(seen: Seen) -> str | None:
@@ -175,13 +180,8 @@ def _hash(seen: Seen) -> str | None:
 
 def _settle(folder: Path, before: Mapping[Seen, str | None], after: Sequence[Seen]) -> Manifest:
     """Return the manifest of a backup that ran between two looks at the tree."""
-    still = set(after)  # equal when path, size and both times are
-    manifest = {_key(folder, each.path): FileState(each.size, None) for each in after}
+    still = set(after)  # equal when path, size, times and all else are
+    manifest = {key_of(each.path.relative_to(folder)): FileState(each.size, None) for each in after if each.is_file}
     for each, digest in before.items():
-        manifest[_key(folder, each.path)] = FileState(each.size, digest if each in still else None)
+        manifest[key_of(each.path.relative_to(folder))] = FileState(each.size, digest if each in still else None)
     return manifest
-
-
-def _key(folder: Path, path: Path) -> str:
-    # Names on disk are bytes; what is not UTF-8 must survive JSON and come back the same.
-    return os.fsencode(path.relative_to(folder)).decode("utf-8", "backslashreplace")

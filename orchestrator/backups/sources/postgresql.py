@@ -29,6 +29,7 @@ from policies.tenant import PostgresqlSource
 
 CONNECT_SECONDS = 10
 DUMP_SECONDS = 6 * 3600.0
+GLOBALS_SECONDS = 60.0
 REPORT_EVERY_SECONDS = 0.5
 
 #: The text form of a row depends on these; they are set on both sides of a comparison.
@@ -139,9 +140,22 @@ def _back_up(
         assert exported is not None
         stored = _dump(server, exported[0], repository, host, tags, report)
         tables = fingerprint_tables(connection)
+    globals_ = _globals(server)
     copy = SourceCopy(name, "postgresql", stored.snapshot_id, data_time, stored.bytes, stored.files)
-    facts = {"database": server.database, "server_version": exported[1], "tables": tables}
+    facts = {"database": server.database, "server_version": exported[1], "tables": tables, "globals": globals_}
     return SourceProof(copy, facts, stored.added_bytes)
+
+
+def _globals(server: Server) -> str:
+    """Return the roles and tablespaces of the whole server as SQL, for one that has none of them. Without passwords.
+
+    A dump of one database does not hold them, and a dump that keeps owners does not load without them.
+    """
+    argv = [find_program("pg_dumpall", package="postgresql-client"), "--globals-only", "--no-role-passwords"]
+    database = f"--database={server.database}"
+    told = run_program([*argv, database], env=server.environment(), deadline_seconds=GLOBALS_SECONDS).stdout
+    # Lines for psql alone carry a key that is new each time.
+    return "\n".join(line for line in told.splitlines() if not line.startswith("\\"))
 
 
 def _dump(

@@ -26,52 +26,58 @@ def check_volume(source: VolumeSource, cloud: Any) -> None:
     volumes.find_volume(cloud, source.volume)
 
 
-def back_up_volume(
-    run: Run,
-    name: str,
-    source: VolumeSource,
-    centre: str,
-    cloud: Any,
-    repository: Repository,
-    host: str,
-    tags: Sequence[str],
-) -> SourceProof:
-    """Back up the bytes of a volume of the cloud at `centre` and return the proof of them."""
-
-    def report(progress: Progress) -> None:
-        run.progress(name, progress.done_bytes, progress.total_bytes)
-
-    temporary = f"tricenter-{run.id}-{name}"
-    run.cleanup("delete-cloud-objects", centre=centre, tenant=host, name=temporary)
-    frozen = run.step(f"snapshot:{name}", _freeze, cloud, source.volume, temporary)
-    copy_id = run.step(f"temporary-volume:{name}", volumes.volume_from_snapshot, cloud, frozen.snapshot_id, temporary)
-    image = run.step(f"image:{name}", volumes.upload_to_image, cloud, copy_id, temporary)
-    read = run.step(
-        f"back-up:{name}", _store, lambda: volumes.download_image(cloud, image), repository, host, tags, report
-    )
-    stored, digest, size = read
-    if size != frozen.size_bytes:
-        raise CheckFailed(f"{name}: the volume has {frozen.size_bytes} bytes, and {size} were read")
-    run.step(f"tidy:{name}", volumes.delete_all_named, cloud, temporary)
-    copy = SourceCopy(name, "volume", stored.snapshot_id, frozen.data_time, size, 1)
-    return SourceProof(copy, {"size_bytes": size, "sha256": digest}, stored.added_bytes)
-
-
 @dataclass(frozen=True, slots=True)
-class _Frozen:
-    """A snapshot of a volume. What was written by `data_time` is in it."""
+class VolumeSnapshot:
+    """A snapshot of a volume, which is all that must happen at its moment. What was written by `data_time` is in it."""
 
     snapshot_id: str
     data_time: datetime
     size_bytes: int
 
 
-def _freeze(cloud: Any, name: str, temporary: str) -> _Frozen:
+#: What the journals of runs begun before call it.
+_Frozen = VolumeSnapshot
+
+
+def capture_volume(run: Run, name: str, source: VolumeSource, centre: str, cloud: Any, tenant: str) -> VolumeSnapshot:
+    """Take a snapshot of a volume of the cloud at `centre`; `store_volume` reads it. It is gone when the run ends."""
+    temporary = _temporary(run, name)
+    run.cleanup("delete-cloud-objects", centre=centre, tenant=tenant, name=temporary)
+    return run.step(f"snapshot:{name}", _snapshot, cloud, source.volume, temporary)
+
+
+def store_volume(
+    run: Run, name: str, taken: VolumeSnapshot, cloud: Any, repository: Repository, host: str, tags: Sequence[str]
+) -> SourceProof:
+    """Back up the bytes of a volume from its snapshot and return the proof of them."""
+
+    def report(progress: Progress) -> None:
+        run.progress(name, progress.done_bytes, progress.total_bytes)
+
+    temporary = _temporary(run, name)
+    copy_id = run.step(f"temporary-volume:{name}", volumes.volume_from_snapshot, cloud, taken.snapshot_id, temporary)
+    image = run.step(f"image:{name}", volumes.upload_to_image, cloud, copy_id, temporary)
+    read = run.step(
+        f"back-up:{name}", _store, lambda: volumes.download_image(cloud, image), repository, host, tags, report
+    )
+    stored, digest, size = read
+    if size != taken.size_bytes:
+        raise CheckFailed(f"{name}: the volume has {taken.size_bytes} bytes, and {size} were read")
+    run.step(f"tidy:{name}", volumes.delete_all_named, cloud, temporary)
+    copy = SourceCopy(name, "volume", stored.snapshot_id, taken.data_time, size, 1)
+    return SourceProof(copy, {"size_bytes": size, "sha256": digest}, stored.added_bytes)
+
+
+def _temporary(run: Run, name: str) -> str:
+    return f"tricenter-{run.id}-{name}"
+
+
+def _snapshot(cloud: Any, name: str, temporary: str) -> VolumeSnapshot:
     # A killed attempt may have left a snapshot; when it was taken is not known well enough to count for an RPO.
     volumes.delete_all_named(cloud, temporary)
     volume = volumes.find_volume(cloud, name)
     data_time = datetime.now(UTC)  # before the snapshot is asked for: what was written by now is in it
-    return _Frozen(volumes.snapshot_volume(cloud, volume.id, temporary), data_time, volume.size_bytes)
+    return VolumeSnapshot(volumes.snapshot_volume(cloud, volume.id, temporary), data_time, volume.size_bytes)
 
 
 def _store(

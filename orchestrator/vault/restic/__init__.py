@@ -6,18 +6,20 @@ answered here, and newer versions, which tell more, are understood as well.
 """
 
 from orchestrator.vault.restic.failures import Damaged, Incomplete, NoRepository
-from orchestrator.vault.restic.messages import Progress, Snapshot, Stored
-from orchestrator.vault.restic.repository import OnProgress, Repository
+from orchestrator.vault.restic.messages import Node, Progress, Snapshot, Stored
+from orchestrator.vault.restic.repository import OnProgress, Repository, telling_written
 from orchestrator.vault.restic.stream import Stream
 
 __all__ = [
     "Damaged",
     "Incomplete",
     "NoRepository",
+    "Node",
     "OnProgress",
     "Progress",
     "Repository",
     "Snapshot",
     "Stored",
     "Stream",
+    "telling_written",
 ]

@@ -52,14 +52,25 @@ def backup(*, host: str, tags: Sequence[str]) -> list[str]:
     return ["backup", "--host", host, *(word for tag in checked(tags) for word in ("--tag", tag))]
 
 
-def backup_here(*, host: str, tags: Sequence[str], exclude: Sequence[str]) -> list[str]:
+def backup_here(*, host: str, tags: Sequence[str], exclude: Sequence[str], one_file_system: bool = False) -> list[str]:
     """Return the words of a backup of the working folder: its files stand at the root of the snapshot."""
-    return [*backup(host=host, tags=tags), *(f"--exclude={pattern}" for pattern in exclude), "."]
+    options = [*(f"--exclude={pattern}" for pattern in exclude), *(["--one-file-system"] if one_file_system else [])]
+    return [*backup(host=host, tags=tags), *options, "."]
 
 
 def backup_stdin(filename: str, *, host: str, tags: Sequence[str]) -> list[str]:
     """Return the words of a backup of what comes through stdin, as `/filename`."""
     return [*backup(host=host, tags=tags), "--stdin", "--stdin-filename", filename]
+
+
+def restore(snapshot_id: str, target: Path, only: Sequence[str]) -> list[str]:
+    """Return the words that restore a snapshot, or `only` these files and folders of it, named from its root."""
+    return ["restore", "--no-lock", snapshot_id, "--target", str(target), *(f"--include={exact(p)}" for p in only)]
+
+
+def exact(path: str) -> str:
+    """Return the pattern that fits this path of a snapshot and no other, although restic takes it for a pattern."""
+    return "/" + re.sub(r"([\\*?\[])", r"\\\1", path.strip("/"))
 
 
 def snapshots(tags: Sequence[str]) -> list[str]:
@@ -70,6 +81,11 @@ def snapshots(tags: Sequence[str]) -> list[str]:
 def check(*, read_data: bool, lock: bool) -> list[str]:
     """Return the words of a check of the structure, and of every byte with `read_data`."""
     return ["check", *(["--read-data"] if read_data else []), *([] if lock else ["--no-lock"])]
+
+
+def find(kind: str, blobs: Sequence[str]) -> list[str]:
+    """Return the words that find the snapshots with these blobs, of which `kind` is data or tree."""
+    return ["find", "--no-lock", "--tree" if kind == "tree" else "--blob", *blobs]
 
 
 def forget(snapshot_ids: Sequence[str]) -> list[str]:

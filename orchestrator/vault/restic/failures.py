@@ -6,6 +6,7 @@ that may have passed before something else went wrong.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 
@@ -48,7 +49,7 @@ class Damaged(CheckFailed):
 
     def __init__(self, name: str, stderr: str) -> None:
         said = [line for line in stderr.strip().splitlines() if line.strip()]
-        self.packs = tuple(dict.fromkeys(re.findall(r"\bpack ([0-9a-f]{64})\b", stderr)))
+        self.packs = tuple(dict.fromkeys(re.findall(r"\bpack ([0-9a-f]{64})\b(?!: not referenced)", stderr)))
         super().__init__(
             f"the repository {name} is damaged: {' / '.join(said[-3:]) or 'restic said nothing'}",
             hint="another centre may hold a good copy; do not prune here before it is healed",
@@ -106,7 +107,7 @@ BY_WORDS: tuple[tuple[str, Maker], ...] = (
     (r"bucket does not exist|NoSuchBucket", _no_bucket),
     (r"wrong password or no key found", _wrong_password),
     (r"already locked", _locked),
-    (r"no matching ID found|not found in snapshot|no snapshot found", _not_in_it),
+    (r"no matching ID found|not found in snapshot|no snapshot found|failed to find snapshot", _not_in_it),
     (r"no space left on device", _no_space),
     (r"config file: Stat: The specified key does not exist|repository does not exist", _no_repository),
     (
@@ -119,7 +120,7 @@ BY_WORDS: tuple[tuple[str, Maker], ...] = (
 
 def explain(name: str, code: int, stderr: str) -> TricenterError:
     """Return our error for a restic on repository `name` that ended with `code` after saying `stderr`."""
-    lines = [line for line in stderr.splitlines() if line.strip() and '"message_type":"error"' not in line]
+    lines = [_said(line) for line in stderr.splitlines() if line.strip() and '"message_type":"error"' not in line]
     final = [line for line in lines if "retrying after" not in line]
     if code in BY_CODE:
         return BY_CODE[code](name, _last(final or lines))
@@ -128,6 +129,16 @@ def explain(name: str, code: int, stderr: str) -> TricenterError:
             if re.search(pattern, line):
                 return maker(name, _last([line]))
     return ProcessFailed("restic", code, "\n".join([f"repository {name}", *(final or lines)]))
+
+
+def _said(line: str) -> str:
+    """Return what a line says: since 0.18 the last one is JSON."""
+    if '"message_type":"exit_error"' not in line:
+        return line
+    try:
+        return str(json.loads(line)["message"])
+    except (ValueError, KeyError):
+        return line
 
 
 def _last(lines: Sequence[str]) -> str:

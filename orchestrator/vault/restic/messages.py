@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from stat import filemode
 from typing import Any
 
 
@@ -30,6 +31,16 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Key:
+    """One key of a repository. `current` is the one that the password at hand opened."""
+
+    id: str
+    current: bool
+    host: str
+    created: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stored:
     """What a backup stored. `added_bytes` are the new ones, before compression."""
 
@@ -46,6 +57,17 @@ class Unread:
 
     path: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One entry of a folder in a snapshot. `kind` is file, dir, symlink or what else restic calls it."""
+
+    name: str
+    kind: str
+    size: int
+    mode: str
+    modified_at: datetime
 
 
 Message = Progress | Stored | Unread
@@ -104,6 +126,38 @@ def parse_snapshots(text: str) -> list[Snapshot]:
     return sorted(found, key=lambda each: each.time)
 
 
+def parse_keys(text: str) -> list[Key]:
+    """Return the keys of `restic key list --json`, the oldest first."""
+    found = [Key(each["id"], each["current"], each["hostName"], each["created"]) for each in json.loads(text)]
+    return sorted(found, key=lambda each: each.created)
+
+
 def parse_total_bytes(text: str) -> int:
     """Return the size of a restored snapshot from `restic stats --json --mode restore-size`."""
     return int(json.loads(text)["total_size"])
+
+
+def parse_nodes(text: str, folder: str) -> list[Node]:
+    """Return what lies directly in `folder` from `restic ls --json`, which tells of what is around it as well."""
+    start = folder.rstrip("/") + "/"
+    found = []
+    for line in text.splitlines():
+        said = json.loads(line) if line.startswith("{") else {}
+        path = said.get("path", "")
+        if path.startswith(start) and path != start and "/" not in path[len(start) :]:
+            modified = datetime.fromisoformat(said["mtime"]).astimezone(UTC)
+            mode = said.get("permissions") or filemode(said.get("mode", 0) & 0o7777)
+            found.append(Node(said["name"], said.get("type", "?"), said.get("size", 0), mode, modified))
+    return sorted(found, key=lambda each: each.name)
+
+
+def parse_index(text: str) -> dict[str, list[tuple[str, str]]]:
+    """Return the packs that `restic cat index` names, each with the ids and kinds (data, tree) of its blobs."""
+    return {
+        pack["id"]: [(blob["id"], blob["type"]) for blob in pack["blobs"]] for pack in json.loads(text).get("packs", ())
+    }
+
+
+def parse_found(text: str) -> set[str]:
+    """Return the snapshots that `restic find --json` named for blobs."""
+    return {each["snapshot"] for each in json.loads(text) or []}

@@ -5,29 +5,42 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
-from orchestrator.errors import CheckFailed, InvalidInput, ProcessFailed, TricenterError, Unreachable
+from orchestrator.errors import CheckFailed, CredentialRefused, InvalidInput, ProcessFailed, TricenterError, Unreachable
 from orchestrator.process import Child, find_program
 from orchestrator.secrets import Secret
 from orchestrator.vault.restic import argv
 from orchestrator.vault.restic.failures import Damaged, Incomplete
 from orchestrator.vault.restic.messages import (
+    Key,
+    Node,
     Progress,
     Snapshot,
     Stored,
+    parse_found,
+    parse_index,
+    parse_keys,
+    parse_nodes,
     parse_snapshots,
     parse_total_bytes,
 )
-from orchestrator.vault.restic.running import Invocation, Limits, Running, reading, run
+from orchestrator.vault.restic.running import Invocation, Limits, Running, reading, run, run_telling
 from orchestrator.vault.restic.stream import Stream, streaming
 from orchestrator.vault.s3 import Bucket, Credential
 
 OnProgress = Callable[[Progress], None]
 RESTORE_LOOK_SECONDS = 1.0
 FORGET_AT_ONCE = 500
+#: So many blobs are looked for at once: their ids are words of a command.
+FIND_AT_ONCE = 5000
+#: Each folder that is lost is asked for again for most of a minute.
+FIND_SECONDS = 300.0
+#: How long the vault has to answer when restic seems to have lost it.
+ANSWER_SECONDS = 5.0
 PRUNE_REFUSES = r"missing from the repository|packs from index missing|does not match calculated size|incomplete"
 
 
@@ -48,6 +61,7 @@ class Repository:
         credential: Credential,
         password: Secret,
         *,
+        remover: Credential | None = None,
         cache: Path,
         deadline_seconds: float = 6 * 3600,
         stall_seconds: float = 300,
@@ -55,6 +69,8 @@ class Repository:
         self.name = f"{centre}:{bucket}/{prefix}"
         self.prefix = prefix
         self.bucket = Bucket(centre, endpoint, region, bucket, credential)
+        # What writes may not delete. Restic is never given the other credential.
+        self._removing = Bucket(centre, endpoint, region, bucket, remover or credential)
         self._at = argv.Location(endpoint, region, bucket, prefix, cache)
         self._env = argv.environment(credential, password)
         self._limits = Limits(deadline_seconds, stall_seconds)
@@ -69,6 +85,16 @@ class Repository:
     def exists(self) -> bool:
         """Return whether there is a repository that opens with our password; False only when there is none.
 
+        Raises as `is_there`, and CredentialRefused when the password does not open it.
+        """
+        if not self.is_there():
+            return False
+        run(self._invoke("cat", "config", "--no-lock"))
+        return True
+
+    def is_there(self) -> bool:
+        """Return whether there is a repository, without opening it: that costs a second, and a backup does it anyway.
+
         Raises CheckFailed when its `config` is gone and its data is not: initialising there would orphan the data.
         """
         if self.bucket.head(f"{self.prefix}/config") is None:
@@ -80,7 +106,6 @@ class Repository:
                         hint="bring config back from another centre, or from an older version of the object",
                     )
             return False
-        run(self._invoke("cat", "config", "--no-lock"))
         return True
 
     def init(self) -> None:
@@ -90,7 +115,7 @@ class Repository:
         # restic writes a key first and `config` last. A key that an interrupted init left holds another master key,
         # and whichever restic tries first decides whether the repository opens.
         for orphan in self.bucket.list(f"{self.prefix}/keys/"):
-            self.bucket.delete(orphan.key)
+            self._removing.delete(orphan.key)
         try:
             run(self._invoke("init"))
         except ProcessFailed as error:
@@ -104,6 +129,7 @@ class Repository:
         host: str,
         tags: Sequence[str],
         exclude: Sequence[str] = (),
+        one_file_system: bool = False,
         on_progress: OnProgress | None = None,
     ) -> Stored:
         """Back up the content of `folder`, so that it can be restored anywhere. Return what was stored.
@@ -115,7 +141,7 @@ class Repository:
             raise InvalidInput(f"{folder} is no folder that can be backed up", hint="check the path of the source")
         if next(folder.iterdir(), None) is None:
             raise InvalidInput(f"the folder {folder} is empty", hint="is it mounted? restic stores no empty snapshot")
-        words = argv.backup_here(host=host, tags=tags, exclude=exclude)
+        words = argv.backup_here(host=host, tags=tags, exclude=exclude, one_file_system=one_file_system)
         what = replace(self._invoke(*words), cwd=folder, progresses=True)
         stored: Stored | None = None
         with Running(what) as running:
@@ -150,25 +176,30 @@ class Repository:
         """Return the snapshots that carry all of `tags`, oldest first."""
         return parse_snapshots(run(self._invoke(*argv.snapshots(tags))))
 
-    def restore(self, snapshot_id: str, target: Path, *, on_progress: OnProgress | None = None) -> None:
-        """Restore a snapshot into `target`, made when missing. May be repeated into the same folder.
+    def restore(
+        self,
+        snapshot_id: str,
+        target: Path,
+        *,
+        only: Sequence[str] = (),
+        total_bytes: int | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        """Restore a snapshot into `target`, made when missing, or `only` these files and folders of it.
 
-        Progress counts bytes as restic writes them. Raises NoSpace, CheckFailed (files could not be restored).
+        May be repeated into the same folder. Progress counts bytes as restic writes them, of `total_bytes` when the
+        caller knows. Raises NoSpace, CheckFailed (files could not be restored).
         """
         target.mkdir(parents=True, exist_ok=True)
-        total = 0
-        if on_progress:
+        if on_progress and total_bytes is None:
             stats = ("stats", "--no-lock", "--mode", "restore-size", snapshot_id)
-            total = parse_total_bytes(run(self._invoke(*stats)))
-        with Running(self._invoke("restore", "--no-lock", snapshot_id, "--target", str(target))) as running:
-            over = threading.Event()
-            if on_progress:
-                told = (running.child, total, over, on_progress)
-                threading.Thread(target=_tell_of_restore, args=told, daemon=True).start()
+            total_bytes = parse_total_bytes(run(self._invoke(*stats)))
+        with Running(self._invoke(*argv.restore(snapshot_id, target, only))) as running:
             try:
-                for _ in running.child.lines():
-                    pass
-                running.finish()
+                with telling_written(running.child, total_bytes or 0, on_progress):
+                    for _ in running.child.lines():
+                        pass
+                    running.finish()
             except ProcessFailed as error:
                 if error.code < 0:  # stopped from outside: that says nothing of the repository
                     raise
@@ -177,8 +208,10 @@ class Repository:
                     hint="another centre may hold a good copy; every byte is read by: "
                     "tricenter backup verify --depth data --all",
                 ) from error
-            finally:
-                over.set()
+
+    def list_folder(self, snapshot_id: str, folder: str) -> list[Node]:
+        """Return what lies directly in a folder of a snapshot (`/` or `/a/b`), by name. Empty when it is not there."""
+        return parse_nodes(run(self._invoke("ls", "--no-lock", snapshot_id, folder)), folder)
 
     def read_file(self, snapshot_id: str, path: str) -> bytes:
         """Return the content of one file of a snapshot. For small documents: it is held in memory."""
@@ -194,6 +227,33 @@ class Repository:
         what = self._invoke("dump", "--no-lock", snapshot_id, path)
         with reading(replace(what, stdout=stdout)) as child:
             yield child
+
+    def index_packs(self, index_id: str) -> frozenset[str]:
+        """Return the ids of the packs that an index names."""
+        return frozenset(self._index(index_id))
+
+    def snapshots_with(self, packs: Collection[str]) -> frozenset[str]:
+        """Return the snapshots that need anything of these packs, which may be lost. Reads every snapshot's folders."""
+        kinds: dict[str, list[str]] = {"data": [], "tree": []}
+        for index in list(self.bucket.list(f"{self.prefix}/index/")):
+            for pack, blobs in self._index(index.key.rpartition("/")[2]).items():
+                if pack in packs:
+                    for blob, kind in blobs:
+                        kinds[kind].append(blob)
+        found: set[str] = set()
+        for kind, ids in kinds.items():
+            for first in range(0, len(ids), FIND_AT_ONCE):
+                found |= self._needing(kind, ids[first : first + FIND_AT_ONCE])
+        return frozenset(found)
+
+    def _index(self, index_id: str) -> dict[str, list[tuple[str, str]]]:
+        return parse_index(run(self._invoke("cat", "index", index_id, "--no-lock")))
+
+    def _needing(self, kind: str, blobs: Sequence[str]) -> set[str]:
+        """Return the snapshots in which restic finds one of these blobs, and those whose folders it cannot read."""
+        limits = replace(self._limits, deadline_seconds=FIND_SECONDS)
+        found, said = run_telling(replace(self._invoke(*argv.find(kind, blobs)), limits=limits))
+        return {*parse_found(found), *re.findall(r"belongs to snapshot ([0-9a-f]{64})", said)}
 
     def check(self, *, read_data: bool = False, lock: bool = True) -> None:
         """Check the structure of the repository, and every byte with `read_data`. Raises Damaged.
@@ -234,6 +294,36 @@ class Repository:
                 hint="tricenter backup verify shows what is wrong there; nothing was removed",
             ) from error
 
+    def with_password(self, password: Secret) -> Repository:
+        """Return the same repository as another password opens it."""
+        other = copy(self)
+        other._env = {**self._env, "RESTIC_PASSWORD": password.reveal()}
+        return other
+
+    def opens(self) -> bool:
+        """Return whether the password opens the repository. Raises Unreachable, and InvalidInput for none."""
+        try:
+            run(self._invoke("cat", "config", "--no-lock"))
+        except CredentialRefused:
+            self.bucket.head(f"{self.prefix}/config")  # raises when it was the vault that refused us
+            return False
+        return True
+
+    def list_keys(self) -> list[Key]:
+        """Return the keys of the repository: each opens it with a password of its own. Raises CredentialRefused."""
+        return parse_keys(run(self._invoke("key", "list", "--no-lock")))
+
+    def add_key(self, password_file: Path) -> None:
+        """Let the password in a file open the repository as well. Repeated, it adds another key."""
+        run(self._invoke("key", "add", "--new-password-file", str(password_file)))
+
+    def remove_key(self, key: str) -> None:
+        """Remove a key by the id that `list_keys` told, never the one that opened the repository.
+
+        Its object stays as an old version where the vault keeps versions. Only under the exclusive lease.
+        """
+        run(self._invoke("key", "remove", key))
+
     def locks(self) -> int:
         """Return how many locks the repository holds, dead ones included."""
         return sum(1 for _ in self.bucket.list(f"{self.prefix}/locks/"))
@@ -256,7 +346,7 @@ class Repository:
 
     def _answers(self) -> bool:
         try:
-            self.bucket.head(f"{self.prefix}/config")
+            self.bucket.head_within(f"{self.prefix}/config", seconds=ANSWER_SECONDS)
         except Unreachable:
             return False
         except TricenterError:  # a refusal is an answer
@@ -277,8 +367,26 @@ class Repository:
         return replace(stored, snapshot_id=found[0])
 
 
-def _tell_of_restore(child: Child, total: int, over: threading.Event, on_progress: OnProgress) -> None:
-    """Tell how many bytes a restoring restic has written: 0.14 says nothing itself, and the kernel counts them."""
+@contextlib.contextmanager
+def telling_written(child: Child, total: int, on_progress: OnProgress | None) -> Iterator[None]:
+    """Tell, while the block runs, how many bytes a child has written: restic 0.14 says nothing when it restores.
+
+    The kernel counts them. `on_progress` is called from another thread.
+    """
+    if on_progress is None:
+        yield
+        return
+    over = threading.Event()
+    told = threading.Thread(target=_tell_written, args=(child, total, over, on_progress), daemon=True)
+    told.start()
+    try:
+        yield
+    finally:
+        over.set()
+        told.join()
+
+
+def _tell_written(child: Child, total: int, over: threading.Event, on_progress: OnProgress) -> None:
     counters = Path(f"/proc/{child.pid}/io")
     while not over.wait(RESTORE_LOOK_SECONDS):
         try:

@@ -149,6 +149,14 @@ def run(what: Invocation) -> str:
         return said
 
 
+def run_telling(what: Invocation) -> tuple[str, str]:
+    """Run restic to its end and return its stdout and its stderr. Raises our errors."""
+    with Running(what) as running:
+        said = "\n".join(running.child.lines())
+        running.finish()
+        return said, running.child.stderr
+
+
 @contextlib.contextmanager
 def reading(what: Invocation) -> Iterator[Child]:
     """Yield restic while it writes data to its stdout; the block reads it all. A bad end raises on leaving."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from orchestrator.backups.document import PointDocument, SourceProof
+from orchestrator.backups.document import PointDocument, SourceProof, as_point
 from orchestrator.catalogue.records import SourceCopy
 from orchestrator.errors import CheckFailed
 
@@ -20,6 +21,13 @@ DOCUMENT = PointDocument("p1", "r1", "bureau", "system", "tier", NOON, NOON, "tr
 
 def test_it_comes_back_as_it_was_written() -> None:
     assert PointDocument.from_bytes(DOCUMENT.as_bytes()) == DOCUMENT
+
+
+def test_it_says_which_centres_it_was_written_past() -> None:
+    past = replace(DOCUMENT, bypassed=("same-city",))
+    assert PointDocument.from_bytes(past.as_bytes()) == past
+    assert as_point(past, "d" * 64).bypassed == ("same-city",)
+    assert b"bypassed" not in DOCUMENT.as_bytes()
 
 
 def test_a_source_that_it_does_not_hold_is_named() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from orchestrator.backups.sources import path as source
 from orchestrator.backups.sources.path import FileState, compare_manifests, hash_tree
+from orchestrator.backups.sources.tree import walk_tree
 from orchestrator.errors import InvalidInput
 from policies.tenant import PathSource
 
@@ -58,14 +59,20 @@ def test_what_was_not_settled_is_not_asked_for() -> None:
 
 
 def test_a_file_that_changes_comes_or_goes_is_not_settled(tree: Path) -> None:
-    before = source._hash_all(tree, [])
+    before = source._hash_all(walk_tree(tree))
     (tree / "plain").write_bytes(b"changed")
     (tree / "new").write_text("came")
     (tree / "draft.tmp").unlink()
-    manifest = source._settle(tree, before, source.walk_tree(tree, []))
+    manifest = source._settle(tree, before, walk_tree(tree))
     assert {name for name, state in manifest.items() if not state.settled} == {"plain", "new", "draft.tmp"}
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="cannot be read"):
         source.check_path(PathSource(kind="path", path=str(tmp_path / "none")))
+
+
+def test_a_pattern_that_leaves_out_the_folder_behind_a_link_is_refused(tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "link-to").symlink_to(tree / "子目录")
+    with pytest.raises(InvalidInput, match="leaves out"):
+        source.check_path(PathSource(kind="path", path=str(tmp_path / "link-to"), exclude=("子目录",)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -10,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.backups.landings import pick
-from orchestrator.catalogue.records import Point, PointAt
+from orchestrator.catalogue.records import Point, PointAt, Settlement
 from policies.point_choice import BadChoice, PointChoice, parse_choice
+from policies.suspicion import Sign, Signal, Standing
 
 NOW = datetime(2026, 11, 23, 4, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -47,6 +49,30 @@ def chosen(text: str | None) -> str | None:
 )
 def test_what_each_form_chooses(text: str | None, point: str | None) -> None:
     assert chosen(text) == point
+
+
+def test_what_is_suspect_or_bad_is_only_taken_by_its_name() -> None:
+    signal = Signal(Sign.EMPTY, "no files", "files")
+    suspect = replace(at(0, proved=True), point=replace(at(0).point, suspicion=(signal,)))
+    said = Settlement("p3", Standing.BAD, "encrypted", "somebody", NOW)
+    bad = replace(at(3, proved=True), settlement=said)
+    landed = [suspect, LANDED[0], bad, *LANDED[1:]]
+    wanted = {
+        "latest": "p1",
+        "proved": "p5",
+        "at:2026-11-23T01:00+00:00": "p5",
+        "random:4h": "p1",
+        "p0": "p0",
+        "p3": "p3",
+    }
+    for text, point in wanted.items():
+        found = pick(landed, parse_choice(text), Random(1))
+        assert found
+        assert found.point.id == point, text
+    for text in ("latest", "proved", "random:90d"):
+        assert pick([suspect, bad], parse_choice(text), Random(1)) is None
+    cleared = replace(suspect, settlement=replace(said, verdict=Standing.GOOD))
+    assert pick([cleared, *LANDED], parse_choice(None), Random(1)) is cleared
 
 
 def test_none_is_proved() -> None:

@@ -8,6 +8,7 @@ import pytest
 from small_town import NOW, SYSTEM, TENANT, Town, ago
 from sqlalchemy import event
 
+from orchestrator.catalogue.facts import last_drills
 from orchestrator.catalogue.reading import _reader
 from orchestrator.catalogue.scenario import DRILLS_COUNTED, Statement, read_statement
 from orchestrator.catalogue.verifications import Fault, Key, Kind, heal, record_faults
@@ -110,6 +111,16 @@ def test_only_the_last_drills_count(history: Town) -> None:
     for hours in range(1, DRILLS_COUNTED + 5):
         history.drill(ago(hours=hours), "met")
     assert recovery(history).estimate.drills == DRILLS_COUNTED
+
+
+def test_a_drill_of_several_systems_counts_once_for_each(history: Town) -> None:
+    for other in ("forms", "files", "lists"):
+        history.drill(ago(hours=9), "met", id="together", system=other)
+    history.drill(ago(hours=9), "met", id="together")
+    assert recovery(history).estimate.drills == 1
+    with history.catalogue.engine.connect() as db:
+        found = last_drills(db, NOW)
+    assert sorted(each.system for each in found) == sorted({each.system for each in found})
 
 
 def test_copy_with_open_findings_is_avoided_until_they_are_healed(history: Town) -> None:

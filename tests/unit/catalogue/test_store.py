@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -31,6 +32,22 @@ def test_a_point_comes_back_as_it_was(catalogue: Catalogue) -> None:
     catalogue.add_point(point(1))
     catalogue.add_point(point(1))
     assert catalogue.points("bureau", "system") == [point(1)]
+
+
+def test_a_point_says_which_centres_it_was_written_past(catalogue: Catalogue) -> None:
+    past = replace(point(1), bypassed=("same-city",))
+    catalogue.add_point(past)
+    catalogue.add_point(point(2))
+    catalogue.set_landings("provincial", "bureau", "system", {"p1": NOON, "p2": NOON})
+    assert catalogue.points("bureau", "system") == [point(2), past]
+    assert [each.point.bypassed for each in catalogue.points_at("provincial")] == [(), ("same-city",)]
+
+
+def test_a_system_has_a_past_from_its_first_point_or_its_first_try_on(catalogue: Catalogue) -> None:
+    assert not catalogue.has_points("bureau", "system")
+    catalogue.add_point(point(1))
+    assert catalogue.has_points("bureau", "system")
+    assert not catalogue.has_points("bureau", "other")
 
 
 def test_landings_follow_the_listing(catalogue: Catalogue) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 from small_town import NOW, SYSTEM, TENANT, Town, ago
+from sqlalchemy import select
 
+from orchestrator.catalogue import tables as t
 from orchestrator.catalogue import verifications as memory
 from orchestrator.catalogue.facts import Key
-from orchestrator.catalogue.verifications import Fault, Kind
+from orchestrator.catalogue.verifications import Fault, Good, Kind
 from policies.verification import Slice
 
 HERE, THERE = Key(TENANT, SYSTEM, "same-city"), Key(TENANT, SYSTEM, "provincial")
@@ -76,3 +79,27 @@ def test_the_last_verification_of_each_depth(town: Town) -> None:
     assert last.began_at == ago(days=2)
     assert memory.last_verification(town.catalogue, HERE, "data") is None
     assert [each.depth for each in memory.read_upkeep(town.catalogue).verified] == ["structure"]
+
+
+def test_a_finding_knows_who_found_and_healed_it_and_from_where_and_the_chain_is_told_once(town: Town) -> None:
+    memory.record_faults(town.catalogue, HERE, [BAD], ago(days=2), by="read")
+    good = Good("provincial", "3a" * 32, 9)
+    memory.record_healed(town.catalogue, HERE, BAD.key, good, NOW, by="heal")
+    memory.record_healed(town.catalogue, HERE, BAD.key, good, NOW + timedelta(days=1), by="again")
+    (found,) = memory.findings(town.catalogue)
+    assert (found.found_by, found.healed_by, found.healed_from) == ("read", "heal", "provincial")
+    assert (found.healed_at, found.sha256) == (NOW, good.sha256)
+    with town.catalogue.engine.begin() as db:
+        rows = db.execute(select(t.audit.c.run_id, t.audit.c.body).where(t.audit.c.kind == "healed")).all()
+    assert [(run, json.loads(body)["key"], json.loads(body)["sha256"]) for run, body in rows] == [
+        ("heal", BAD.key, good.sha256)
+    ]
+    upkeep = memory.read_upkeep(town.catalogue)
+    assert (upkeep.open_findings, upkeep.healed, upkeep.healed_at) == ({}, {HERE: 1}, {HERE: NOW})
+
+
+def test_the_config_that_opened_last_is_the_one_that_is_known(town: Town) -> None:
+    assert memory.config_hash(town.catalogue, TENANT, SYSTEM) is None
+    for sha256 in ("a" * 64, "b" * 64):
+        memory.record_config(town.catalogue, TENANT, SYSTEM, sha256, NOW)
+    assert memory.config_hash(town.catalogue, TENANT, SYSTEM) == "b" * 64

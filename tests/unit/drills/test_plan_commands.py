@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from orchestrator.catalogue.records import DrillRow
+from orchestrator.catalogue.store import Catalogue
 from orchestrator.cli import run
 from policies.load import check_site, load_site
 
@@ -27,6 +30,7 @@ centres:
     vault: &vault
       endpoint: http://127.0.0.1:1
       credential: env:VAULT_KEY
+      expirer_credential: env:EXPIRER_KEY
       admin_credential: env:VAULT_KEY
   provincial:
     title: {zh: 省级, en: Provincial}
@@ -188,3 +192,20 @@ def test_the_annual_plan_has_the_columns_of_its_form(site: Path, capsys: pytest.
     assert sum(line.startswith("| ") and "卫健委" in line for line in text.splitlines()) == count
     assert page.count("<tr>") == count + 1
     assert "编制" in text
+
+
+def test_a_drill_that_an_older_program_recorded_is_listed_with_what_its_rows_say(
+    site: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended = datetime(2026, 1, 23, 12, tzinfo=UTC)
+    row = DrillRow(
+        id="old", plan="care", tenant="health", system="his", centre="provincial", kind="restore", point_id=None,
+        started_at=ended, ended_at=ended, verdict="met", rpo_seconds=1.0, rto_seconds=2.0, stages={}, restored_bytes=3,
+        report="/reports/old.html",
+    )  # fmt: skip
+    Catalogue(f"sqlite:///{tmp_path / 'catalogue.sqlite'}").add_drill(row)
+    (listed,) = json.loads(told(capsys, "drill", "list", "--output", "json"))
+    assert (listed["drill"], listed["verdict"], listed["report"]) == ("old", "met", "/reports/old.html")
+    assert listed["systems"] == [{"system": "health/his", "verdict": "met", "rto_seconds": 2.0}]
+    assert run(["drill", "show", "old"]) == 2
+    assert "older program" in capsys.readouterr().err

@@ -17,15 +17,18 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 from exporters import collector as module
 from exporters.collector import TricenterCollector
 from exporters.metrics import METRICS, PLAN_STATES
-from orchestrator.catalogue import verifications
+from orchestrator.catalogue import keys, verifications
 from orchestrator.catalogue.facts import Key
 from orchestrator.catalogue.ledger import Ledger
+from orchestrator.catalogue.locks import Locks, record_locks
 from orchestrator.catalogue.plans import PlanCheck, record_plan_check
 from orchestrator.catalogue.records import DrillRow, Order, Outcome, Point, RunState, WorkerRow
+from orchestrator.catalogue.spot_checks import SpotCheck, record_spot_check
 from orchestrator.catalogue.store import Catalogue
 from policies.load import load_site
 from policies.plan_digest import plan_digest
 from policies.site import Site
+from policies.spot import Compared
 from policies.verification import Slice
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -35,9 +38,12 @@ LABELS = {"tenant": TENANT, "system": SYSTEM, "tier": "remote-dr", "centre": "sa
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
+DALIAN = Path(__file__).parents[3] / "examples" / "dalian"
+
+
 @pytest.fixture(scope="module")
 def site() -> Site:
-    return load_site(Path(__file__).parents[3] / "examples" / "dalian")
+    return load_site(DALIAN)
 
 
 @pytest.fixture
@@ -68,6 +74,9 @@ def record_history(catalogue: Catalogue) -> None:
     catalogue.set_landings("same-city", TENANT, SYSTEM, {"point-1": data + timedelta(minutes=1)})
     catalogue.record_tenant(TENANT, "same-city", writes=1, pending=3)
     record_upkeep(catalogue)
+    fault = Compared("scans", "path", 9, 0, 0, 0, ("9 of 9 files of the point are not there: a, b, c, …",))
+    record_spot_check(catalogue, SpotCheck(TENANT, SYSTEM, "point-1", NOW, NOW, (fault,)))
+    record_keys(catalogue)
     for number, seconds in enumerate((60.0, 90.0, 120.0)):
         add_drill(catalogue, f"drill-{number}", NOW - timedelta(days=2 - number, hours=1), seconds)
     record_plan_check(catalogue, PlanCheck("land-registry", "same-city", "restore", "run", NOW, 2, 1, ({"name": "x"},)))
@@ -106,13 +115,45 @@ def add_drill(catalogue: Catalogue, name: str, ended_at: datetime, seconds: floa
     )
 
 
+def record_keys(catalogue: Catalogue) -> None:
+    keys.record_bundle(catalogue, keys.BundleAt("provincial", "k", NOW - timedelta(hours=1), 9, "0" * 64, 2))
+    keys.record_checks(catalogue, [keys.EscrowCheck(NOW, "provincial", "k", NOW, ("a", "b"))], "me")
+    keys.record_password(catalogue, TENANT, "provincial", NOW - timedelta(days=1), 3)
+
+
+def test_keys_and_their_escrow_are_shown_beside_what_is_asked_of_them(
+    registry: CollectorRegistry, catalogue: Catalogue
+) -> None:
+    before = scrape(registry)
+    assert value(before, "tricenter_escrow_checked_timestamp_seconds") == 0
+    assert value(before, "tricenter_escrow_bundle_timestamp_seconds", centre="provincial") == 0
+    record_keys(catalogue)
+    other = CollectorRegistry()
+    other.register(TricenterCollector(load_site(DALIAN), catalogue, clock=lambda: NOW))
+    series = scrape(other)
+    assert value(series, "tricenter_escrow_checked_timestamp_seconds") == NOW.timestamp()
+    assert value(series, "tricenter_escrow_check_objective_seconds") == timedelta(days=180).total_seconds()
+    hour_ago = (NOW - timedelta(hours=1)).timestamp()
+    assert value(series, "tricenter_escrow_bundle_timestamp_seconds", centre="provincial") == hour_ago
+    assert value(series, "tricenter_escrow_bundle_timestamp_seconds", centre="same-city") == 0
+    assert value(series, "tricenter_escrow_bundle_missing_secrets", centre="provincial") == 2
+    asked = value(series, "tricenter_key_checked_timestamp_seconds", centre="provincial", tenant=TENANT)
+    assert asked == (NOW - timedelta(days=1)).timestamp()
+
+
 def record_upkeep(catalogue: Catalogue) -> None:
     here, day = Key(TENANT, SYSTEM, "same-city"), timedelta(days=1)
     verifications.record_verification(catalogue, verifications.Verified(here, "structure", NOW - day, NOW - day / 2), 9)
     verifications.keep_slices(catalogue, here, [Slice("3", 1, 9, NOW - 9 * day, NOW - 3 * day)])
     fault = verifications.Fault("key", verifications.Kind.CORRUPT, "its content does not match its name")
     verifications.record_faults(catalogue, here, [fault], NOW - day)
+    lost = verifications.Fault("lost", verifications.Kind.MISSING, "snapshot of a recovery point")
+    verifications.record_faults(catalogue, here, [lost], NOW - day)
+    verifications.record_healed(catalogue, here, "lost", verifications.Good("provincial", "a" * 64, 9), NOW, by="run")
     verifications.record_expiry(catalogue, here, ran_at=NOW - 2 * day)
+    record_locks(catalogue, Locks(here, NOW - day, NOW + 9 * day, 7, 2, 0, 1), {})
+    far = Key(TENANT, SYSTEM, "provincial")
+    record_locks(catalogue, Locks(far, NOW - day, None, 7, 2, 1, 0), {})
 
 
 def test_a_plan_has_one_state_at_each_centre(registry: CollectorRegistry, catalogue: Catalogue, site: Site) -> None:
@@ -151,8 +192,16 @@ def test_upkeep_is_shown_with_its_objective(registry: CollectorRegistry, catalog
     assert value(series, "tricenter_retention_last_timestamp_seconds", **LABELS) == (NOW - 2 * day).timestamp()
     last = value(series, "tricenter_verification_last_timestamp_seconds", **LABELS, kind="structure")
     assert last == (NOW - day / 2).timestamp()
+    assert value(series, "tricenter_lock_floor_timestamp_seconds", **LABELS) == (NOW + 9 * day).timestamp()
+    assert value(series, "tricenter_lock_floor_timestamp_seconds", **far) == 0  # an object is not locked at all
+    assert value(series, "tricenter_lock_objective_seconds", **LABELS) == 7 * day.total_seconds()
+    assert value(series, "tricenter_lock_overwritten_objects", **LABELS) == 1
+    assert value(series, "tricenter_lock_measured_timestamp_seconds", **LABELS) == (NOW - day).timestamp()
     assert value(series, "tricenter_findings_open", **LABELS) == 1
     assert value(series, "tricenter_findings_open", **far) == 0
+    assert value(series, "tricenter_objects_healed_total", **LABELS) == 1
+    assert value(series, "tricenter_objects_healed_total", **far) == 0
+    assert value(series, "tricenter_objects_healed_last_timestamp_seconds", **LABELS) == NOW.timestamp()
 
 
 def scrape(registry: CollectorRegistry) -> Series:

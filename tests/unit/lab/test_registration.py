@@ -100,7 +100,9 @@ def test_every_secret_that_the_overlay_names_is_there_private_and_kept(lab: Lab,
     index = site.tenants["bureau"].systems["archive"].sources["index"]
     assert isinstance(index, PostgresqlSource)
     references = [site.repository_password, index.password]
-    references += [ref for vault in site.vaults().values() for ref in (vault.credential, vault.admin_credential)]
+    for vault in site.vaults().values():
+        keys = (vault.credential, vault.expirer_credential, vault.lock_credential, vault.admin_credential)
+        references += [each for each in keys if each]
     files = [Path(each.removeprefix("file:").format(tenant="bureau")) for each in references]
     assert len({each.read_text() for each in files}) == len(files)
     assert {stat.S_IMODE(each.stat().st_mode) for each in files} == {0o600}
@@ -114,14 +116,54 @@ def test_vaults_learn_the_tenants_of_every_site_each_limited_to_its_bucket(lab: 
     register(lab, write_site(tmp_path / "one", "one", "bureau", prefix="one-"))
     register(lab, write_site(tmp_path / "two", "two", "bureau", "office", prefix="two-"))
     for centre in ("same-city", "provincial"):
-        identities = json.loads(lab.vault_config(centre).read_text())["identities"]
-        limits = {each["name"]: {action.partition(":")[2] for action in each["actions"]} for each in identities}
-        assert limits == {
-            "admin": {""},
-            "one.bureau": {"one-bureau"},
-            "two.bureau": {"two-bureau"},
-            "two.office": {"two-office"},
+        known = json.loads(lab.vault_config(centre).read_text())
+        contents = {each["name"]: json.loads(each["content"]) for each in known["policies"]}
+        limits = {
+            each["name"]: {
+                statement["Resource"].removeprefix("arn:aws:s3:::").partition("/")[0]
+                for name in each.get("policyNames", ())
+                for statement in contents[name]["Statement"]
+            }
+            for each in known["identities"]
         }
+        assert limits == {"admin": set()} | {
+            f"{site}.{tenant}{role}": {f"{site}-{tenant}"}
+            for site, tenant in (("one", "bureau"), ("two", "bureau"), ("two", "office"))
+            for role in ("", ".expirer", ".lock")
+        }
+
+
+def test_a_lab_of_an_older_version_takes_sites_of_both(lab: Lab, tmp_path: Path) -> None:
+    """A site that was registered when a tenant had one credential keeps it, with all that it could do."""
+    old = lab.sites / "old"
+    old.mkdir()
+    access = {"identity": "old.bureau", "credential": str(vaults.credential(old / "key.json")), "bucket": "old-bureau"}
+    (old / "access.json").write_text(json.dumps({"same-city": [access]}))
+    register(lab, write_site(tmp_path / "one", "one", "bureau", prefix="one-"))
+    known = json.loads(lab.vault_config("same-city").read_text())
+    (found,) = [each for each in known["identities"] if each["name"] == "old.bureau"]
+    assert set(found["actions"]) == {f"{action}:old-bureau" for action in vaults.TENANT_ACTIONS}
+    assert "policyNames" not in found
+    assert {"one.bureau", "one.bureau.expirer", "one.bureau.lock"} <= {each["name"] for each in known["identities"]}
+
+
+def test_only_the_expirer_may_hide_objects_and_nobody_may_delete_versions() -> None:
+    granted = {
+        role: {
+            (action, statement["Resource"])
+            for statement in json.loads(vaults.role_policy("b", role)["content"])["Statement"]
+            for action in statement["Action"]
+        }
+        for role in vaults.ROLES
+    }
+    deletes = {role: {each for each in grants if "Delete" in each[0]} for role, grants in granted.items()}
+    assert deletes == {
+        "writer": {("s3:DeleteObject", "arn:aws:s3:::b/*/locks/*")},
+        "expirer": {("s3:DeleteObject", "arn:aws:s3:::b/*")},
+        "lock": set(),
+    }
+    retains = {role for role, grants in granted.items() if any(each[0] == "s3:PutObjectRetention" for each in grants)}
+    assert retains == {"lock"}
 
 
 def test_database_names_fit_postgresql_and_stay_distinct(lab: Lab, tmp_path: Path) -> None:

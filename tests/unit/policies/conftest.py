@@ -25,6 +25,7 @@ centres:
       endpoint: https://near.internal
       credential: file:/secrets/{tenant}.near.json
       admin_credential: env:NEAR_ADMIN
+      expirer_credential: file:/secrets/{tenant}.near.expirer.json
   provincial:
     title: {zh: 省级, en: Provincial}
     location: {latitude: 41.81, longitude: 123.43}
@@ -32,6 +33,7 @@ centres:
       endpoint: https://far.internal
       credential: file:/secrets/{tenant}.far.json
       admin_credential: env:FAR_ADMIN
+      expirer_credential: file:/secrets/{tenant}.far.expirer.json
 zones:
   public: {title: {zh: 公用, en: Shared}, kind: shared}
 repository_password: file:/secrets/{tenant}.password

@@ -217,6 +217,42 @@ def test_a_volume_needs_a_cloud_at_production(site_folder):
     assert only(site_folder).path == "tenants[health].systems.his.sources.files.kind"
 
 
+def test_a_cloud_definition_needs_a_cloud_at_production(site_folder):
+    change(site_folder, "tenants/health.yaml", "{kind: path, path: /srv/his}", "{kind: cloud}")
+    assert check_site(site_folder).findings == ()
+    change(site_folder, "site.yaml", "    cloud: {name: east}\n", "")
+    assert "holds the tenant's project" in only(site_folder).want
+
+
+BUCKET = "{{kind: bucket, endpoint: '{endpoint}', bucket: {bucket}, credential: file:his.json}}"
+OBJECTS = BUCKET.format(endpoint="http://objects:8333", bucket="his")
+
+
+def test_a_bucket_is_a_source_and_no_vaults_own(site_folder):
+    change(site_folder, "tenants/health.yaml", "{kind: path, path: /srv/his}", OBJECTS)
+    assert check_site(site_folder).findings == ()
+    assert load_site(site_folder).tenants["health"].systems["his"].sources["files"].region == "us-east-1"
+    vault = load_site(site_folder).vaults()["same-city"]
+    own = BUCKET.format(endpoint=vault.endpoint, bucket=vault.bucket("health"))
+    change(site_folder, "tenants/health.yaml", OBJECTS, own)
+    assert only(site_folder).path == "tenants[health].systems.his.sources.files.bucket"
+    assert "vault at same-city" in only(site_folder).got
+
+
+def test_a_bucket_at_standby_is_another_one(site_folder):
+    change(site_folder, "tenants/health.yaml", "{kind: path, path: /srv/his}", OBJECTS)
+    with (site_folder / "tenants" / "health.yaml").open("a", encoding="utf-8") as file:
+        file.write(f"    standby: {{same-city: {{files: {OBJECTS}}}}}\n")
+    assert only(site_folder).path == "tenants[health].systems.his.standby.same-city.files.bucket"
+    assert "sources.files" in only(site_folder).got
+
+
+def test_a_cloud_definition_stands_wherever_the_system_is_active(site_folder):
+    change(site_folder, "tenants/health.yaml", "{kind: path, path: /srv/his}", "{kind: cloud}")
+    system = load_site(site_folder).tenants["health"].systems["his"]
+    assert list(system.sources_at("same-city")) == ["files"]
+
+
 def test_a_tier_without_an_off_site_copy_is_noted_from_mlps_level_2(site_folder):
     near = "{same-city: {rpo: 1d, rto: 1d, retention: {keep_within: 9d, lock: 1d}}}"
     rest = "backup_every: 1h\ngbt20988_level: 2\ndrill: {every: 30d}\n"
@@ -338,3 +374,16 @@ def test_a_plan_is_no_stranger_when_the_tenants_file_cannot_be_read(site_folder)
     served(site_folder)
     (site_folder / "tenants" / "health.yaml").write_text("tenant: 'health\n", "utf-8")
     assert [each.path for each in check_site(site_folder).findings] == ["tenants[health]"]
+
+
+@pytest.mark.parametrize("expirer", [None, "file:/secrets/{tenant}.near.json"])
+def test_what_writes_should_not_be_what_deletes(site_folder, expirer):
+    text = (site_folder / "site.yaml").read_text("utf-8")
+    line = "      expirer_credential: file:/secrets/{tenant}.near.expirer.json\n"
+    assert line in text
+    (site_folder / "site.yaml").write_text(
+        text.replace(line, f"      expirer_credential: {expirer}\n" if expirer else ""), "utf-8"
+    )
+    finding = only(site_folder)
+    assert (finding.severity, finding.path) == ("warning", "centres.same-city.vault.expirer_credential")
+    assert load_site(site_folder)

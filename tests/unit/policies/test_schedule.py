@@ -55,12 +55,13 @@ def facts(now: datetime, *, age: timedelta, lag: timedelta = timedelta(0), **mor
             behind = lag if number else timedelta(0)
             lacking = last if behind else None
             at[ref.tenant.tenant, ref.name, centre] = AtCentre(
-                last - behind, lacking, last, last, last, last, last, {"restore": last}
+                last - behind, lacking, last, last, last, last, last, last, {"restore": last}
             )
     known = {(ref.tenant.tenant, ref.name): last - timedelta(days=400) for ref in DALIAN.systems()}
     checked = {(name, centre): last for name, plan in DALIAN.plans.items() for centre in plan_centres(DALIAN, plan)}
     drift = dict.fromkeys(DALIAN.clouds(), last)
-    return Facts(known_since=known, at=at, drift_at=drift, plan_checked=checked, **more)
+    spotted = dict.fromkeys(known, last)
+    return Facts(known_since=known, at=at, drift_at=drift, plan_checked=checked, spotted=spotted, **more)
 
 
 def of(found: list[Due], flow: str, subject: str) -> Due | None:
@@ -75,6 +76,26 @@ def land() -> SystemRef:
     found = DALIAN.system(*KEY)
     assert found
     return found
+
+
+# --- what is damaged
+
+
+def test_what_is_damaged_is_healed_at_once_where_another_centre_has_copies_and_a_blackout_may_hold_it():
+    known = facts(NOW, age=timedelta(minutes=1))
+    since = NOW - timedelta(minutes=2)
+    at = {**known.at, (*KEY, "provincial"): replace(known.at[*KEY, "provincial"], damaged_since=since)}
+    found = of(due(OPEN, replace(known, at=at), NOW), "heal", f"{LAND}@provincial")
+    assert found is not None
+    assert (found.at, found.arguments) == (since, {"system": LAND, "centre": "provincial"})
+    assert "provincial" in found.reason_en
+    assert of(due(OPEN, known, NOW), "heal", f"{LAND}@provincial") is None
+
+    words = {"from": "2026-11-23", "to": "2026-11-24", "reason": {"zh": "会", "en": "congress"}}
+    for forbids, held in ((None, False), (["heal"], True)):
+        blackout = Blackout.model_validate(words | ({"forbids": forbids} if forbids else {}))
+        site = OPEN.model_copy(update={"blackouts": (blackout,)})
+        assert (of(due(site, replace(known, at=at), NOW), "heal", f"{LAND}@provincial") is None) == held
 
 
 # --- turns
@@ -124,7 +145,10 @@ def test_after_an_outage_everything_is_due_and_once_done_nothing_is():
     checks = sum(len(plan_centres(OPEN, each)) for each in OPEN.plans.values())
     tests = {(plans_of(ref)[0], centre) for ref in OPEN.systems() for centre in copy_centres(ref)}
     assert len([each for each in found if each.flow == "drill"]) == len(tests)
-    assert len(found) == systems + copies + 3 * pairs + len(tests) + len(OPEN.clouds()) + checks
+    locks = sum(bool(each.retention.lock) for ref in OPEN.systems() for each in ref.copies.values())
+    assert locks == len([each for each in found if each.flow == "lock"]) > 0
+    assert len([each for each in found if each.flow == "spot-check"]) == systems
+    assert len(found) == 2 * systems + copies + 3 * pairs + locks + len(tests) + len(OPEN.clouds()) + checks
     assert due(OPEN, facts(NOW, age=timedelta(0)), NOW) == []
 
 
@@ -305,6 +329,7 @@ def test_deadlines_are_when_the_objective_would_be_missed():
         ("verify", f"{LAND}@provincial structure"): rule.check_every,
         ("verify", f"{LAND}@provincial data"): DAY,
         ("retention", f"{LAND}@same-city"): rule.retention_every,
+        ("lock", f"{LAND}@same-city"): DAY,
         ("drill", f"{plan()}@same-city"): rule.restore_test_every,
     }
     for (flow, subject), length in expected.items():
@@ -317,8 +342,8 @@ def test_the_most_urgent_comes_first():
     found = due(OPEN, facts(NOW, age=timedelta(days=100), lag=DAY), NOW)
     assert [(each.priority, each.deadline) for each in found] == sorted((e.priority, e.deadline) for e in found)
     assert {each.flow: each.priority for each in found} == {
-        "backup": 1, "replicate": 1, "verify": 2, "drill": 2, "retention": 3, "tenant-drift": 3,
-        "plan-check": 3,
+        "backup": 1, "replicate": 1, "verify": 2, "drill": 2, "lock": 2, "spot-check": 2, "retention": 3,
+        "tenant-drift": 3, "plan-check": 3,
     }  # fmt: skip
     tied = [each.rpo for each in found if (each.flow, each.deadline) == (found[0].flow, found[0].deadline)]
     assert tied == sorted(tied)
@@ -372,9 +397,9 @@ def shut(site: Site, **values: Any) -> Site:
     return site.model_copy(update={"blackouts": (blackout,)})
 
 
-def test_in_a_blackout_only_backups_and_copies_go_on():
+def test_in_a_blackout_only_backups_copies_and_locks_go_on():
     known = facts(NOW, age=timedelta(days=100), lag=DAY)
-    assert {each.flow for each in due(shut(OPEN), known, NOW)} == {"backup", "replicate", "plan-check"}
+    assert {each.flow for each in due(shut(OPEN), known, NOW)} == {"backup", "replicate", "lock", "plan-check"}
     held = [each for each in upcoming(shut(OPEN), known, NOW, 24 * 5) if each.flow == "retention"]
     ends = datetime(2026, 11, 25, 16, tzinfo=UTC)
     assert held
@@ -422,3 +447,41 @@ def test_drills_by_people_are_called_to_mind_and_never_run():
     found = reminders(OPEN, replace(known, at={**known.at, key: at}), NOW, timedelta(days=30))
     assert [(each.system, each.centre, each.plans) for each in found] == [(LAND, "provincial", (plan(),))]
     assert found[0].due_at == NOW - timedelta(days=400) + land().tier.drill.every
+
+
+# --- past a centre that was away
+
+
+def copies_of_land(near: AtCentre, far: AtCentre) -> dict[str, Due]:
+    at = {(*KEY, "same-city"): near, (*KEY, "provincial"): far}
+    found = due(OPEN, Facts(known_since={KEY: NOW - 90 * DAY}, at=at), NOW)
+    return {each.subject.removeprefix(f"{LAND} "): each for each in found if each.flow == "replicate"}
+
+
+def test_what_a_farther_centre_has_and_the_nearest_lacks_goes_back_to_it():
+    older, newer = NOW - timedelta(hours=5), NOW - timedelta(hours=1)
+    found = copies_of_land(AtCentre(older), AtCentre(newer))
+    assert list(found) == ["provincial>same-city"]
+    back = found["provincial>same-city"]
+    assert back.arguments == {"system": LAND, "source": "provincial", "target": "same-city"}
+    assert back.deadline == older + land().copies["same-city"].rpo
+    assert list(copies_of_land(AtCentre(None), AtCentre(newer))) == ["provincial>same-city"]
+    assert copies_of_land(AtCentre(newer), AtCentre(newer)) == {}
+
+
+def test_a_point_written_past_the_nearest_centre_is_owed_while_it_would_keep_it():
+    newer = NOW - timedelta(hours=1)
+    keep = land().copies["same-city"].retention.keep_within
+    assert copies_of_land(AtCentre(newer), AtCentre(newer, owed=NOW - keep)) == {}
+    owed = AtCentre(newer - timedelta(hours=2), newer, owed=NOW - keep + timedelta(minutes=1))
+    assert set(copies_of_land(AtCentre(newer), owed)) == {"same-city>provincial", "provincial>same-city"}
+
+
+def test_a_backup_that_went_past_the_nearest_centre_was_made_all_the_same():
+    every = land().tier.backup_every
+    known = Facts(
+        known_since={KEY: NOW - 90 * DAY},
+        at={(*KEY, "same-city"): AtCentre(NOW - 9 * every), (*KEY, "provincial"): AtCentre(NOW)},
+    )
+    (backup,) = [each for each in upcoming(OPEN, known, NOW, 24) if each.flow == "backup" and each.subject == LAND]
+    assert NOW < backup.at <= NOW + every

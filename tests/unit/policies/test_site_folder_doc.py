@@ -10,15 +10,19 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from policies.escrow import Escrow
+from policies.hooks import Hook, Hooks, SourceHooks
 from policies.limits import Limit
 from policies.plan import Elsewhere, NameSwitch, Plan, Recovery, Step
 from policies.probe import (
     CommandProbe,
+    DefinitionProbe,
     Figure,
     FingerprintProbe,
     HttpProbe,
     ImageProbe,
     ManifestProbe,
+    ObjectsProbe,
     Reconciliation,
     ServerSqlProbe,
     SqlProbe,
@@ -38,10 +42,14 @@ from policies.site import (
     SiteFile,
     Vault,
 )
+from policies.spot import SpotCheckRule
 from policies.tenant import (
     BlockStorageQuota,
+    BucketSource,
+    CloudSource,
     ComputeQuota,
     Member,
+    MysqlSource,
     Network,
     NetworkQuota,
     PathSource,
@@ -54,7 +62,7 @@ from policies.tenant import (
     Tenant,
     VolumeSource,
 )
-from policies.tiers import CopyRule, DrillRule, Retention, ScheduleRule, Tier, WindowRule
+from policies.tiers import CopyRule, DrillRule, Keep, Retention, ScheduleRule, SuspicionRule, Tier, WindowRule
 from policies.values import Text, format_duration
 
 PAGE = (Path(__file__).parents[3] / "docs" / "site-folder.md").read_text("utf-8")
@@ -71,12 +79,16 @@ MODEL_OF: dict[str, type[BaseModel]] = {
     "audit": Audit,
     "holidays": Holiday,
     "dns": Dns,
+    "escrow": Escrow,
     "limits.SLOT": Limit,
     "tiers/*.yaml": Tier,
     "copies.CENTRE": CopyRule,
     "retention": Retention,
+    "retention.keep": Keep,
+    "suspicion": SuspicionRule,
     "drill": DrillRule,
     "schedule": ScheduleRule,
+    "schedule.spot_check": SpotCheckRule,
     "schedule.windows": WindowRule,
     "tenants/*.yaml": Tenant,
     "quota": Quota,
@@ -89,9 +101,15 @@ MODEL_OF: dict[str, type[BaseModel]] = {
     "rules": SecurityRule,
     "systems.NAME": System,
     "servers.NAME": Server,
+    "hooks": Hooks,
+    "sources.NAME": SourceHooks,
+    "freeze, thaw, before, after": Hook,
     "sources: path": PathSource,
     "sources: postgresql": PostgresqlSource,
+    "sources: mysql": MysqlSource,
     "sources: volume": VolumeSource,
+    "sources: bucket": BucketSource,
+    "sources: cloud": CloudSource,
     "plans/*.yaml": Plan,
     "systems.TENANT/SYSTEM": Recovery,
     "steps": Step,
@@ -107,6 +125,8 @@ MODEL_OF: dict[str, type[BaseModel]] = {
     "probes: manifest": ManifestProbe,
     "probes: fingerprint": FingerprintProbe,
     "probes: image": ImageProbe,
+    "probes: objects": ObjectsProbe,
+    "probes: definition": DefinitionProbe,
     "title": Text,
 }
 
@@ -134,7 +154,9 @@ def stated(model: type[BaseModel], *, of_a_union: bool) -> list[Row]:
         required = field.is_required() or (of_a_union and name == "kind")
         if isinstance(value, timedelta):
             value = format_duration(value.total_seconds())
-        plain = isinstance(value, bool | int | str) and value != "" and not required
+        if isinstance(value, float) and model is SpotCheckRule:
+            value = f"{value:.0%}"
+        plain = isinstance(value, bool | int | float | str) and value != "" and not required
         default = str(value).lower() if isinstance(value, bool) else str(value) if plain else ""
         rows.append((field.alias or name, required, default))
     return rows

@@ -17,12 +17,13 @@ from orchestrator.catalogue import tables as t
 from orchestrator.catalogue.ledger import Ledger
 from orchestrator.catalogue.records import Order, Point
 from orchestrator.cli import run
-from orchestrator.errors import Busy, CheckFailed, InvalidInput, ProcessFailed, TricenterError, Unreachable
+from orchestrator.errors import Busy, CheckFailed, ProcessFailed, TricenterError, Unreachable
 from policies.site import SystemRef
 
 DALIAN = Path(__file__).parents[3] / "examples" / "dalian"
 LAND, MAPS = "natural-resources/land-registry", "natural-resources/planning-maps"
 ROUTE = ("same-city", "provincial")
+BOTH = (ROUTE, ROUTE[::-1])
 
 
 @pytest.fixture
@@ -38,15 +39,15 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
 
 @pytest.fixture
 def point(app: App) -> Callable[..., None]:
-    """Give a system a point, so many minutes old, at its nearest centre or at both."""
+    """Give a system a point, so many minutes old, at its nearest centre or at both, or at those given."""
 
-    def add(system: str, minutes: float, *, copied: bool = True) -> None:
+    def add(system: str, minutes: float, *, copied: bool = True, at: tuple[str, ...] = ()) -> None:
         tenant, _, name = system.partition("/")
         data = datetime.now(UTC) - timedelta(minutes=minutes)
         point_id = f"{name}-{minutes}"
         app.catalogue.add_point(Point(point_id, "run", tenant, name, "t", data, data, 1, 1, "d", ()))
         with app.catalogue.engine.begin() as db:
-            for centre in ROUTE if copied else ROUTE[:1]:
+            for centre in at or (ROUTE if copied else ROUTE[:1]):
                 db.execute(insert(t.landings).values(point_id=point_id, centre=centre, landed_at=data))
 
     return add
@@ -66,14 +67,19 @@ def test_only_what_is_due_is_done_the_most_urgent_first(app: App, point: Callabl
 def test_copies_are_due_where_one_is_lacking(app: App, point: Callable[..., None]) -> None:
     refs = app.systems("natural-resources")
     point(LAND, 30, copied=False)
-    assert [str(ref) for ref in DueWork(app, "replicate", refs, ROUTE).refs] == [LAND]
+    assert [str(way) for way in DueWork(app, "replicate", refs, BOTH).ways] == [f"{LAND} same-city>provincial"]
     point(LAND, 10)
-    assert DueWork(app, "replicate", refs, ROUTE).refs == []
+    assert DueWork(app, "replicate", refs, BOTH).ways == []
 
 
-def test_a_way_that_no_schedule_takes_is_refused(app: App) -> None:
-    with pytest.raises(InvalidInput, match="provincial"):
-        DueWork(app, "replicate", app.systems(LAND), ("provincial", "same-city"))
+def test_copies_are_due_on_the_way_back_where_backups_went_past_a_centre(app: App, point: Callable[..., None]) -> None:
+    refs = app.systems("natural-resources")
+    point(LAND, 60)
+    point(MAPS, 60)
+    point(LAND, 0, at=("provincial",))
+    assert DueWork(app, "backup", [refs[0]]).refs == [], "it was backed up"
+    assert DueWork(app, "replicate", refs, [ROUTE]).ways == []
+    assert [str(way) for way in DueWork(app, "replicate", refs, BOTH).ways] == [f"{LAND} provincial>same-city"]
 
 
 @pytest.mark.parametrize(

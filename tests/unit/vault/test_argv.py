@@ -34,6 +34,11 @@ HEAD = (
         (argv.check(read_data=True, lock=False), "check --read-data --no-lock"),
         (argv.check(read_data=False, lock=True), "check"),
         (argv.forget(["a" * 64, "0" * 64]), f"forget {'a' * 64} {'0' * 64}"),
+        (argv.restore("a" * 64, Path("/t"), ()), f"restore --no-lock {'a' * 64} --target /t"),
+        (
+            argv.restore("a" * 64, Path("/t"), ["x[1]/*?", "back\\slash", "!n"]),
+            f"restore --no-lock {'a' * 64} --target /t --include=/x\\[1]/\\*\\? --include=/back\\\\slash --include=/!n",
+        ),
         (argv.prune(repack=True), "prune --max-unused 5%"),
         (argv.prune(repack=False), "prune --max-unused unlimited"),
     ],

@@ -66,6 +66,12 @@ RETRY = (
         ),
         (2, 'cannot dump file: path "/nope" not found in snapshot', InvalidInput),
         (1, 'invalid id "deadbeef": no matching ID found for prefix "deadbeef"', InvalidInput),
+        (
+            1,
+            '{"message_type":"exit_error","code":1,"message":"Fatal: failed to find snapshot: failed to load snapshot '
+            '[null]: The specified key does not exist."}',
+            InvalidInput,
+        ),
         (130, "signal interrupt received, cleaning up", Interrupted),
         (10, "Fatal: repository does not exist", NoRepository),
         (11, "Fatal: something new was said about a lock", Busy),
