@@ -22,7 +22,7 @@ from orchestrator.errors import (
     TricenterError,
     Unreachable,
 )
-from orchestrator.process import Child
+from orchestrator.process import Child, spawn, started_at
 from orchestrator.secrets import Secret
 from orchestrator.vault.restic import Incomplete, NoRepository, Progress, Repository
 from orchestrator.vault.s3 import Credential
@@ -235,6 +235,28 @@ with repository.backup_stream("dump.sql", host="h", tags=[]) as stream:
     while not left_nothing(repository) and time.monotonic() < end:
         repository.unlock()  # its lock is provably dead, and may have been on its way when the process was killed
     assert left_nothing(repository)
+
+
+def test_the_lock_of_a_dead_process_that_nobody_waited_for_goes(repository: Repository, tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(os.urandom(8 << 20))
+    slow = repository._invoke("backup", "--limit-upload", "1", "--host", "h", str(tmp_path / "large"))
+    pid = spawn(slow.argv, env=slow.env, log=tmp_path / "log")
+    try:
+        end = time.monotonic() + 30
+        while repository.locks() == 0 and time.monotonic() < end:
+            time.sleep(0.05)
+        repository.clear_dead_locks()
+        assert repository.locks() == 1, "a living lock must stay"
+        os.kill(pid, signal.SIGKILL)
+        while started_at(pid) is not None and time.monotonic() < end:
+            time.sleep(0.05)
+        repository.unlock()
+        assert repository.locks() == 1, "restic takes it for alive"
+        repository.clear_dead_locks()
+        assert repository.locks() == 0
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
 
 
 def test_a_lock_makes_busy_and_readers_do_not_care(repository: Repository) -> None:

@@ -111,6 +111,20 @@ def _reason(error: Any) -> str:
     return f"{error.get('Op', 'error')}, errno {error.get('Err', '?')}"
 
 
+@dataclass(frozen=True, slots=True)
+class LockHolder:
+    """The process that a lock is of."""
+
+    host: str
+    pid: int
+
+
+def parse_lock(text: str) -> LockHolder:
+    """Return whose lock `restic cat lock` told of."""
+    said = json.loads(text)
+    return LockHolder(said["hostname"], said["pid"])
+
+
 def parse_snapshots(text: str) -> list[Snapshot]:
     """Return the snapshots of `restic snapshots --json`, oldest first."""
     found = [

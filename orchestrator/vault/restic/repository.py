@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import socket
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from copy import copy
@@ -11,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.errors import CheckFailed, CredentialRefused, InvalidInput, ProcessFailed, TricenterError, Unreachable
-from orchestrator.process import Child, find_program
+from orchestrator.process import Child, find_program, started_at
 from orchestrator.secrets import Secret
 from orchestrator.vault.restic import argv
 from orchestrator.vault.restic.failures import Damaged, Incomplete
@@ -24,6 +25,7 @@ from orchestrator.vault.restic.messages import (
     parse_found,
     parse_index,
     parse_keys,
+    parse_lock,
     parse_nodes,
     parse_snapshots,
     parse_total_bytes,
@@ -334,8 +336,23 @@ class Repository:
 
     def clear_dead_locks(self) -> None:
         """Unlock, if there is any lock: a restic that was killed has left its own. Cheap, and may be repeated."""
-        if self.locks():
-            self.unlock()
+        if not self.locks():
+            return
+        self.unlock()
+        for entry in list(self.bucket.list(f"{self.prefix}/locks/")):
+            if self._is_of_the_dead(entry.key.rpartition("/")[2]):
+                self.bucket.delete(entry.key)
+
+    def _is_of_the_dead(self, lock: str) -> bool:
+        """Return whether a lock is of a process of this host that has ended, and that init has not waited for yet.
+
+        For restic that one is alive, as it answers to signals; init takes seconds for it on some machines.
+        """
+        try:
+            holder = parse_lock(run(self._invoke("cat", "lock", lock, "--no-lock")))
+        except (ProcessFailed, InvalidInput):  # gone meanwhile
+            return False
+        return holder.host == socket.gethostname() and started_at(holder.pid) is None
 
     def _invoke(self, *words: str) -> Invocation:
         program = find_program("restic", package="restic")
