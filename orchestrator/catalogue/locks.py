@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlalchemy import delete, insert, select
 
 from orchestrator.catalogue import tables as t
-from orchestrator.catalogue.database import writing
+from orchestrator.catalogue.database import patient, writing
 from orchestrator.catalogue.facts import Key
 from orchestrator.catalogue.reading import reading
 from orchestrator.catalogue.store import Catalogue
@@ -34,6 +34,7 @@ class Locks:
     overwritten: int
 
 
+@patient
 def record_locks(catalogue: Catalogue, locks: Locks, points: Mapping[str, datetime | None]) -> None:
     """Remember a look, and the floor of each recovery point that is there. May be repeated."""
     place = locks.place
@@ -70,6 +71,7 @@ def read_locks(catalogue: Catalogue) -> dict[Key, Locks]:
         }
 
 
+@patient
 def read_point_locks(catalogue: Catalogue, place: Key) -> dict[str, datetime | None]:
     """Return the floor of each recovery point of a system that was at the centre when its locks were last looked at."""
     query = (

@@ -23,6 +23,7 @@ from orchestrator.catalogue.trust import is_good, is_suspect
 from policies.suspicion import Standing
 
 
+@patient
 def good_points_at(catalogue: Catalogue, place: Key, limit: int) -> list[PointAt]:
     """Return the newest good points of a system at a centre, the newest data first."""
     query = _points_of(place.tenant, place.system).where((t.landings.c.centre == place.centre) & is_good()).limit(limit)
@@ -30,6 +31,7 @@ def good_points_at(catalogue: Catalogue, place: Key, limit: int) -> list[PointAt
         return [as_point_at(row) for row in db.execute(query).mappings()]
 
 
+@patient
 def not_good_since(catalogue: Catalogue, place: Key, moment: datetime) -> list[PointAt]:
     """Return the points of a system at a centre that were made since then and are suspect or bad."""
     here = (t.landings.c.centre == place.centre) & (t.points.c.finished_at > moment) & ~is_good()
@@ -38,12 +40,14 @@ def not_good_since(catalogue: Catalogue, place: Key, moment: datetime) -> list[P
         return [as_point_at(row) for row in found]
 
 
+@patient
 def open_suspects(catalogue: Catalogue, tenant: str, system: str) -> list[PointAt]:
     """Return the suspect points of a system that nobody has settled, each with every centre, the newest data first."""
     with reading(catalogue) as db:
         return [as_point_at(row) for row in db.execute(_points_of(tenant, system).where(is_suspect())).mappings()]
 
 
+@patient
 def bad_points(catalogue: Catalogue, tenant: str, system: str) -> frozenset[str]:
     """Return the points of a system that a person settled as bad."""
     here = (t.points.c.tenant == tenant) & (t.points.c.system == system)

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, s
 
 from orchestrator.catalogue import tables as t
 from orchestrator.catalogue.audit import note
-from orchestrator.catalogue.database import writing
+from orchestrator.catalogue.database import patient, writing
 from orchestrator.catalogue.facts import Key
 from orchestrator.catalogue.reading import reading
 from orchestrator.catalogue.store import Catalogue
@@ -94,6 +94,7 @@ class Upkeep:
 # --- the rolling read
 
 
+@patient
 def read_times(catalogue: Catalogue, place: Key) -> dict[str, datetime]:
     """Return when each slice of a repository was last read; slices that never were are not there."""
     read = t.read_slices.c.read_at
@@ -102,6 +103,7 @@ def read_times(catalogue: Catalogue, place: Key) -> dict[str, datetime]:
         return {row.prefix: row.read_at for row in db.execute(query)}
 
 
+@patient
 def keep_slices(catalogue: Catalogue, place: Key, slices: Iterable[Slice]) -> None:
     """Make the slices of a repository these: as its listing shows them now. May be repeated."""
     rows = [{**place._asdict(), **_slice_columns(each)} for each in slices]
@@ -111,6 +113,7 @@ def keep_slices(catalogue: Catalogue, place: Key, slices: Iterable[Slice]) -> No
             db.execute(insert(t.read_slices), rows)
 
 
+@patient
 def mark_read(catalogue: Catalogue, place: Key, read: Slice) -> None:
     """Remember that every object of a slice was read. May be repeated; never goes back in time."""
     here = _at(t.read_slices, place) & (t.read_slices.c.prefix == read.prefix)
@@ -135,6 +138,7 @@ def _slice_columns(each: Slice) -> dict[str, Any]:
 # --- findings
 
 
+@patient
 def record_faults(
     catalogue: Catalogue, place: Key, faults: Iterable[Fault], now: datetime, *, by: str | None = None
 ) -> None:
@@ -159,6 +163,7 @@ def record_faults(
             db.execute(insert(t.findings), rows)
 
 
+@patient
 def heal(catalogue: Catalogue, place: Key, keys: Collection[str], now: datetime, *, by: str | None = None) -> None:
     """Close the open findings about these objects: the run `by` looked at them, and they are good. May be repeated."""
     with writing(catalogue.engine) as db:
@@ -167,6 +172,7 @@ def heal(catalogue: Catalogue, place: Key, keys: Collection[str], now: datetime,
             db.execute(update(t.findings).where(found).values(healed_at=now, healed_by=by))
 
 
+@patient
 def record_healed(catalogue: Catalogue, place: Key, key: str, good: Good, now: datetime, *, by: str) -> None:
     """Close the open finding about an object over which the run `by` has put a good copy, and tell the audit chain.
 
@@ -179,6 +185,7 @@ def record_healed(catalogue: Catalogue, place: Key, key: str, good: Good, now: d
             note(db, "healed", by, now, {**place._asdict(), "key": key, **asdict(good)})
 
 
+@patient
 def open_faults(catalogue: Catalogue, place: Key) -> list[Fault]:
     """Return what is known to be wrong at a centre, in the order in which it was found."""
     query = select(t.findings).where(_open(place)).order_by(t.findings.c.id)
@@ -186,6 +193,7 @@ def open_faults(catalogue: Catalogue, place: Key) -> list[Fault]:
         return [_fault(row._mapping) for row in db.execute(query)]
 
 
+@patient
 def config_hash(catalogue: Catalogue, tenant: str, system: str) -> str | None:
     """Return the hash of the `config` with which the repository of a system last opened; None when not known."""
     here = (t.configs.c.tenant == tenant) & (t.configs.c.system == system)
@@ -193,6 +201,7 @@ def config_hash(catalogue: Catalogue, tenant: str, system: str) -> str | None:
         return db.execute(select(t.configs.c.sha256).where(here)).scalar_one_or_none()
 
 
+@patient
 def record_config(catalogue: Catalogue, tenant: str, system: str, sha256: str, now: datetime) -> None:
     """Remember the hash of the `config` with which a repository has just opened. May be repeated."""
     _put(catalogue, t.configs, {"tenant": tenant, "system": system}, {"sha256": sha256, "opened_at": now})
@@ -230,12 +239,14 @@ def _open(place: Key) -> ColumnElement[bool]:
 # --- verifications and retention
 
 
+@patient
 def record_verification(catalogue: Catalogue, verified: Verified, size_bytes: int) -> None:
     """Remember a verification that came to its end. May be repeated."""
     times = {"began_at": verified.began_at, "ended_at": verified.ended_at, "bytes": size_bytes}
     _put(catalogue, t.verifications, {**verified.place._asdict(), "depth": verified.depth}, times)
 
 
+@patient
 def last_verification(catalogue: Catalogue, place: Key, depth: str) -> Verified | None:
     query = select(t.verifications).where(_at(t.verifications, place) & (t.verifications.c.depth == depth))
     with reading(catalogue) as db:
@@ -243,6 +254,7 @@ def last_verification(catalogue: Catalogue, place: Key, depth: str) -> Verified 
     return Verified(place, depth, row.began_at, row.ended_at) if row else None
 
 
+@patient
 def pruned_since_forgotten(catalogue: Catalogue, place: Key, *, not_before: datetime) -> bool:
     """Return whether the last prune is younger than both the last forgetting and `not_before`."""
     query = select(t.expiries.c.forgot_at, t.expiries.c.pruned_at).where(_at(t.expiries, place))
@@ -253,6 +265,7 @@ def pruned_since_forgotten(catalogue: Catalogue, place: Key, *, not_before: date
     return row.forgot_at is None or bool(row.forgot_at <= row.pruned_at)
 
 
+@patient
 def record_expiry(catalogue: Catalogue, place: Key, **changes: datetime | int) -> None:
     """Remember of a retention run: `ran_at`, `forgot_at`, `pruned_at`, and the points that it forgot."""
     _put(catalogue, t.expiries, place._asdict(), changes, fresh={"points": 0})

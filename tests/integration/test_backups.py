@@ -185,7 +185,7 @@ def test_a_killed_replication_publishes_nothing_and_resumes(fresh_site: SmallSit
 def test_an_interrupted_first_init_is_made_good(fresh_site: SmallSite) -> None:
     """A crash between restic's key and its config leaves a key that a later init would not match."""
     ref = fresh_site.app.system("bureau/notices")
-    bucket = fresh_site.app.bucket("same-city", "bureau")
+    bucket = fresh_site.app.expirer_bucket("same-city", "bureau")
     for _ in range(3):
         fresh_site.app.repository("same-city", ref).init()
         bucket.delete("notices/config")

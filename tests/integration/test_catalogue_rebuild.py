@@ -76,7 +76,7 @@ def test_it_may_be_repeated_and_goes_on_where_it_was_killed(copied: SmallSite, t
 def test_a_document_whose_data_is_gone_makes_no_point(copied: SmallSite, tmp_path: Path) -> None:
     lost = without_catalogue(copied, tmp_path / "lost")
     newest = copied.app.catalogue.points("bureau", "notices")[0]
-    copied.app.repository("same-city", copied.app.system(NOTICES)).forget([newest.sources[0].snapshot_id])
+    copied.app.expirer("same-city", copied.app.system(NOTICES)).forget([newest.sources[0].snapshot_id])
     found = lost.tricenter("catalogue", "rebuild", NOTICES, "--centre", "same-city", code=4)
     assert "is not complete here: 1 of its snapshots" in " ".join(found.stdout.split())
     assert newest.id not in points(lost)
