@@ -26,7 +26,6 @@ from orchestrator.vault.restic.messages import (
     parse_keys,
     parse_nodes,
     parse_snapshots,
-    parse_total_bytes,
 )
 from orchestrator.vault.restic.running import Invocation, Limits, Running, reading, run, run_telling
 from orchestrator.vault.restic.stream import Stream, streaming
@@ -182,21 +181,18 @@ class Repository:
         target: Path,
         *,
         only: Sequence[str] = (),
-        total_bytes: int | None = None,
+        total_bytes: int = 0,
         on_progress: OnProgress | None = None,
     ) -> None:
         """Restore a snapshot into `target`, made when missing, or `only` these files and folders of it.
 
-        May be repeated into the same folder. Progress counts bytes as restic writes them, of `total_bytes` when the
-        caller knows. Raises NoSpace, CheckFailed (files could not be restored).
+        May be repeated into the same folder. Progress counts bytes as restic writes them, of the `total_bytes` that
+        the caller expects. Raises NoSpace, CheckFailed (files could not be restored).
         """
         target.mkdir(parents=True, exist_ok=True)
-        if on_progress and total_bytes is None:
-            stats = ("stats", "--no-lock", "--mode", "restore-size", snapshot_id)
-            total_bytes = parse_total_bytes(run(self._invoke(*stats)))
         with Running(self._invoke(*argv.restore(snapshot_id, target, only))) as running:
             try:
-                with telling_written(running.child, total_bytes or 0, on_progress):
+                with telling_written(running.child, total_bytes, on_progress):
                     for _ in running.child.lines():
                         pass
                     running.finish()
