@@ -1,7 +1,11 @@
-"""Repositories in a real vault by a real restic: round trips, and every way in which one can fail."""
+"""Repositories in a real vault by a real restic: round trips, and every way in which one can fail.
+
+What depends on what restic says or does is tried with the one that is installed, the floor, and with the newest.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -22,11 +26,13 @@ from orchestrator.errors import (
     TricenterError,
     Unreachable,
 )
-from orchestrator.process import Child
+from orchestrator.process import Child, find_program, run
 from orchestrator.secrets import Secret
 from orchestrator.vault.restic import Incomplete, NoRepository, Progress, Repository
 from orchestrator.vault.s3 import Credential
 from tests.bench.servers import ADMIN, REGION, TENANT, TENANT_BUCKETS, Weed
+from tests.integration import cheap_init
+from tests.integration.newest_restic import newest_restic
 
 pytestmark = pytest.mark.integration
 
@@ -59,8 +65,21 @@ def repository_at(
     )
 
 
+@pytest.fixture(autouse=True)
+def installed(real_restic: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let it be restic itself that is found, which makes repositories as it always does."""
+    monkeypatch.setenv("PATH", f"{real_restic}:{os.environ['PATH']}")
+
+
+@pytest.fixture(params=["floor", "newest"])
+def restic(installed: None, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of the two versions."""
+    if request.param == "newest":
+        monkeypatch.setenv("PATH", f"{newest_restic()}:{os.environ['PATH']}")
+
+
 @pytest.fixture
-def repository(weed: Weed, tmp_path: Path, request: pytest.FixtureRequest) -> Repository:
+def repository(restic: None, weed: Weed, tmp_path: Path, request: pytest.FixtureRequest) -> Repository:
     """A repository of the test's own, made."""
     prefix = request.node.name.replace("_", "-").replace("[", "-").replace("]", "")
     made = repository_at(weed.endpoint, prefix, tmp_path / "cache")
@@ -85,21 +104,48 @@ def producer(script: str, out: int) -> int:
         return child.wait(120)
 
 
+def test_the_newest_is_newer_than_the_floor(real_restic: Path) -> None:
+    def version(folder: Path) -> tuple[int, ...]:
+        return tuple(
+            map(int, run([str(folder / "restic"), "version"], deadline_seconds=30).stdout.split()[1].split("."))
+        )
+
+    assert (0, 14) <= version(real_restic) < version(newest_restic())
+
+
 def test_a_folder_comes_back_as_it_was(repository: Repository, tmp_path: Path) -> None:
     source, told = tree(tmp_path / "source"), list[Progress]()
 
     first = repository.backup_folder(source, host="bureau", tags=["system=land", "run=1"], on_progress=told.append)
     again = repository.backup_folder(source, host="bureau", tags=["system=land", "run=2"])
-    repository.restore(first.snapshot_id, tmp_path / "restored", on_progress=told.append)
+    repository.restore(first.snapshot_id, tmp_path / "restored")
 
     assert contents(tmp_path / "restored") == contents(source)
     assert (first.files, len(first.snapshot_id)) == (3, 64)
     assert again.added_bytes < MIB < first.added_bytes
-    assert told
+    assert told[-1] == Progress(first.bytes, first.bytes, 3, 3), "however quick it was"
     (only,) = repository.snapshots(tags=["system=land", "run=1"])
     assert (only.id, only.hostname, only.paths) == (first.snapshot_id, "bureau", (str(source),))
     assert [each.id for each in repository.snapshots()] == [first.snapshot_id, again.snapshot_id]
     repository.check(read_data=True, lock=False)
+
+
+def test_a_repository_that_opens_cheaply_is_restics_in_all_else(
+    restic: None, weed: Weed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cheap = cheap_init.program(tmp_path / "programs", find_program("restic", package="restic"))
+    monkeypatch.setenv("PATH", f"{cheap}:{os.environ['PATH']}")
+    made = repository_at(weed.endpoint, tmp_path.name, tmp_path / "cache")
+    made.init()
+    made.init()
+
+    (key,) = made.bucket.list(f"{made.prefix}/keys/")
+    assert json.loads(made.bucket.get(key.key))["N"] == cheap_init.COST["N"]
+    stored = made.backup_folder(tree(tmp_path / "source"), host="h", tags=[])
+    made.restore(stored.snapshot_id, tmp_path / "restored")
+    assert contents(tmp_path / "restored") == contents(tmp_path / "source")
+    made.check(read_data=True)
+    assert not made.with_password(Secret("other")).opens()
 
 
 def test_exclude(repository: Repository, tmp_path: Path) -> None:
@@ -135,6 +181,18 @@ def test_a_stream_written_in_python_comes_back(repository: Repository) -> None:
         stored = stream.commit()
 
     assert repository.read_file(stored.snapshot_id, "/point.json") == '{"tenant": "规划局"}'.encode()
+
+
+def test_it_tells_how_far_it_is_while_data_still_comes(repository: Repository) -> None:
+    told: list[Progress] = []
+    with repository.backup_stream("dump.sql", host="h", tags=[], on_progress=told.append) as stream:
+        stream.write(os.urandom(8 * MIB))
+        end = time.monotonic() + 60
+        while not any(each.done_bytes for each in told):
+            assert time.monotonic() < end, told
+            time.sleep(0.05)
+        assert stream.commit().bytes == 8 * MIB
+    assert 0 < max(each.done_bytes for each in told) <= 8 * MIB
 
 
 def left_nothing(repository: Repository) -> bool:
@@ -252,7 +310,7 @@ def test_a_lock_makes_busy_and_readers_do_not_care(repository: Repository) -> No
         stream.commit()
 
 
-def test_no_repository_is_no_failure_of_exists(weed: Weed, tmp_path: Path) -> None:
+def test_no_repository_is_no_failure_of_exists(restic: None, weed: Weed, tmp_path: Path) -> None:
     absent = repository_at(weed.endpoint, "never-made", tmp_path / "cache")
 
     assert not absent.exists()
@@ -291,7 +349,7 @@ def test_a_missing_bucket_names_the_way_out(weed: Weed, tmp_path: Path) -> None:
     assert "tricenter tenant apply" in raised.value.hint
 
 
-def test_a_vault_that_dies_under_a_backup_is_told_soon(tmp_path: Path) -> None:
+def test_a_vault_that_dies_under_a_backup_is_told_soon(restic: None, tmp_path: Path) -> None:
     server = Weed(tmp_path / "mortal", centre="same-city")
     server.start()
     try:
@@ -314,7 +372,7 @@ def test_a_vault_that_dies_under_a_backup_is_told_soon(tmp_path: Path) -> None:
         server.stop()
 
 
-def test_a_vault_that_hangs_under_a_backup_is_told_after_the_stall(tmp_path: Path) -> None:
+def test_a_vault_that_hangs_under_a_backup_is_told_after_the_stall(restic: None, tmp_path: Path) -> None:
     server = Weed(tmp_path / "hanging", centre="same-city")
     server.start()
     try:

@@ -155,6 +155,8 @@ class Repository:
         stored = self._resolved(stored)
         if code == 3:
             raise Incomplete(self.name, stored, running.unread)
+        if on_progress:  # restic may have been done before it said anything
+            on_progress(Progress(stored.bytes, stored.bytes, stored.files, stored.files))
         return stored
 
     @contextlib.contextmanager
