@@ -64,6 +64,7 @@ class Repository:
         cache: Path,
         deadline_seconds: float = 6 * 3600,
         stall_seconds: float = 300,
+        gone_seconds: float = 20,
     ) -> None:
         self.name = f"{centre}:{bucket}/{prefix}"
         self.prefix = prefix
@@ -72,7 +73,7 @@ class Repository:
         self._removing = Bucket(centre, endpoint, region, bucket, remover or credential)
         self._at = argv.Location(endpoint, region, bucket, prefix, cache)
         self._env = argv.environment(credential, password)
-        self._limits = Limits(deadline_seconds, stall_seconds)
+        self._limits = Limits(deadline_seconds, stall_seconds, gone_seconds)
 
     def __str__(self) -> str:
         return self.name
