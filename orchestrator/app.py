@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from orchestrator.backups.digests import KnownDigests
     from orchestrator.catalogue.ledger import Ledger
     from orchestrator.catalogue.store import Catalogue
     from orchestrator.engine.inprocess import Runner
@@ -136,6 +137,13 @@ class App:
         folder = self.state / "secrets"
         folder.mkdir(mode=0o700, exist_ok=True)
         return folder
+
+    @cached_property
+    def digests(self) -> KnownDigests:
+        """What this machine still knows of the points that it made."""
+        from orchestrator.backups.digests import KnownDigests
+
+        return KnownDigests(self.state / "cache" / "digests")
 
     @property
     def database_url(self) -> str:

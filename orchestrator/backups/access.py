@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from orchestrator.backups.digests import KnownDigests
 from orchestrator.catalogue.store import Catalogue
 from orchestrator.secrets import Secret
 from orchestrator.vault.locks import LockKeeper
@@ -26,6 +27,10 @@ class Access(Protocol):
     @property
     def registers(self) -> Mapping[str, Register]:
         """The registers of the site's epochs, by centre."""
+
+    @property
+    def digests(self) -> KnownDigests:
+        """What this machine still knows of the points that it made."""
 
     def bucket(self, centre: str, tenant: str) -> Bucket:
         """The bucket of a tenant at a centre."""

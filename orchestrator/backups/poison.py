@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.backups.access import Access
-from orchestrator.backups.document import PointDocument, SourceProof, read_document
+from orchestrator.backups.digests import BySource, Digests, digests_of, known_or_read
+from orchestrator.backups.document import SourceProof
 from orchestrator.backups.sources import source_at
 from orchestrator.catalogue.facts import Key
 from orchestrator.catalogue.records import PointAt, SourceCopy
@@ -30,9 +31,6 @@ from policies.suspicion import (
     rewritten_share,
 )
 from policies.tenant import PathSource, PostgresqlSource
-
-#: What is compared one by one between two points: a digest for each file, or table.
-Digests = Mapping[str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +63,10 @@ class _Past:
 
     good: Sequence[PointAt]
     since: Sequence[PointAt]
-    last: PointDocument | None
+    last: BySource
 
     def digests(self, source: str) -> Digests | None:
-        proofs = {each.copy.source: each for each in self.last.sources} if self.last else {}
-        return digests_of(proofs[source].facts) if source in proofs else None
+        return self.last.get(source)
 
     def copies(self, source: str) -> list[SourceCopy]:
         return [copy for each in self.good for copy in each.point.sources if copy.source == source]
@@ -97,10 +94,10 @@ def judge(access: Access, ref: SystemRef, active: str, repository: Repository, p
     ]
     newest = good[0].point if good else None
     signals = list(date_signals(oldest.data_time, taken.modified_at, newest.data_time if newest else None))
-    last = None
+    last: BySource = {}
     if newest and any(_is_compared(ref, active, each) for each in proofs):
         try:
-            last = read_document(repository, newest)
+            last = known_or_read(access.digests, ref, repository, newest)
         except CredentialRefused:
             raise
         except (CheckFailed, InvalidInput, ProcessFailed) as error:
@@ -118,13 +115,6 @@ def judge(access: Access, ref: SystemRef, active: str, repository: Repository, p
         canaries, now = _canaries(ref, source, active), digests_of(proof.facts)
         signals += canary_signals(source, canaries, past.digests(source), now)
     return Judged(measures, tuple(signals))
-
-
-def digests_of(facts: Mapping[str, Any]) -> Digests:
-    """Return a digest for each file or table that a proof tells of; None for one that was changing. Pure."""
-    if "manifest" in facts:
-        return {path: state["sha256"] for path, state in facts["manifest"].items()}
-    return {name: f"{each['rows']} {each['digest']}" for name, each in facts.get("tables", {}).items()}
 
 
 def _measure(proof: SourceProof, past: _Past) -> Measures:

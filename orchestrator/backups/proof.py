@@ -63,7 +63,7 @@ def prove_folder(proof: SourceProof, folder: Path) -> Proof:
     """
     content = prove_files(manifest_from_facts(proof.facts), folder)
     known, as_root = metadata_from_facts(proof.facts), os.geteuid() == 0
-    differ = [] if known is None else compare_metadata(known, read_metadata(folder, walk_tree(folder)), as_root=as_root)
+    differ = [] if known is None else compare_metadata(known, read_metadata(walk_tree(folder)), as_root=as_root)
     if faults := (*content.faults, *differ):
         return Proof(False, f"{len(faults)} differences", faults)
     return Proof(True, f"{content.detail}; {_metadata_told(known, as_root)}")

@@ -52,10 +52,9 @@ def rebuild(
         return Rebuilt(str(ref), centre, 0, (), {})
     repository = access.repository(centre, ref)
     known = {each.document for each in access.catalogue.points(ref.tenant.tenant, ref.name)}
-    listed = {each.id for each in repository.snapshots()}
-    documents = [
-        each for each in repository.snapshots(tags=(TAG,)) if any(tag.startswith("point=") for tag in each.tags)
-    ]
+    snapshots = repository.snapshots()
+    listed = {each.id for each in snapshots}
+    documents = [each for each in snapshots if TAG in each.tags and any(tag.startswith("point=") for tag in each.tags)]
     unknown = [each for each in documents if each.id not in known]
     added, left_out = [], {}
     for number, (snapshot, found) in enumerate(

@@ -54,7 +54,7 @@ def restore_source(
         return _restore_image(repository, copy, target / IMAGE, on_progress)
     if copy.kind == "bucket":
         return _restore_objects(repository, copy, target, on_progress)
-    repository.restore(copy.snapshot_id, target, on_progress=on_progress)
+    repository.restore(copy.snapshot_id, target, total_bytes=copy.bytes, on_progress=on_progress)
     return target / FILE_OF_KIND[copy.kind] if copy.kind in FILE_OF_KIND else target
 
 

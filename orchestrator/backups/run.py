@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 from orchestrator.backups.access import Access, repository_lease
 from orchestrator.backups.destination import ANSWER_SECONDS, Destination, choose_destination, had_repository
+from orchestrator.backups.digests import digests_by_source
 from orchestrator.backups.document import FILENAME, TAG, PointDocument, SourceProof, as_point
 from orchestrator.backups.group import Group, back_up_group
 from orchestrator.backups.hooks import check_hooks
@@ -130,7 +131,9 @@ def _publish(
     tags = (f"point={document.point}", TAG)
     with repository.backup_stream(FILENAME, host=ref.tenant.tenant, tags=tags) as stream:
         stream.write(document.as_bytes())
-        return as_point(document, stream.commit().snapshot_id)
+        point = as_point(document, stream.commit().snapshot_id)
+    access.digests.keep(ref, point.document, digests_by_source(document))
+    return point
 
 
 def _document(

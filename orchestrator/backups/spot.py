@@ -15,7 +15,7 @@ from orchestrator.backups.merging import sha256_of
 from orchestrator.backups.sources import source_at
 from orchestrator.backups.sources.path import check_path_is_there, manifest_from_facts
 from orchestrator.backups.sources.postgresql import TABLES, Server, connect
-from orchestrator.backups.sources.tree import key_of, walk_tree
+from orchestrator.backups.sources.tree import walk_tree
 from orchestrator.catalogue.spot_checks import SpotCheck, record_spot_check
 from orchestrator.engine.port import Run
 from orchestrator.epoch.fence import check_fence
@@ -105,7 +105,7 @@ def compare_folder(
     for seen in walk_tree(folder, source.exclude, one_file_system=source.one_file_system):
         if not seen.is_file:
             continue
-        key = key_of(seen.path.relative_to(folder))
+        key = seen.key
         # Also by ctime: a copy may bring an old time of change along.
         live[key], paths[key] = Live(seen.size, max(seen.mtime_ns, seen.ctime_ns) >= since), seen.path
     point = {key: state.size for key, state in manifest.items() if state.settled}

@@ -39,9 +39,7 @@ def main() -> None:
 
 
 def _round(fleet: Fleet, system: str, number: int, mib: int) -> None:
-    tree, cache = fleet.trees / system, fleet.trees / "nothing"
-    cache.mkdir(parents=True, exist_ok=True)
-    (cache / "file").write_text("x")
+    tree = fleet.trees / system
     tree.mkdir(parents=True)
     (tree / "file").write_text("x")
     fleet.shell("prepare restic", "$RESTIC --repo $S3/$1 init >/dev/null;" + RESTIC, system, str(tree))

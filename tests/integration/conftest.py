@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import signal
 import sqlite3
 import sys
@@ -23,6 +24,7 @@ from orchestrator.lab.progress import Progress
 from orchestrator.lab.seed import seed
 from orchestrator.process import Finished, run, spawn, started_at
 from tests.conftest import RunningLab
+from tests.integration import cheap_init
 from tests.integration.postgresql import Postgresql
 
 TRICENTER = str(Path(sys.executable).with_name("tricenter"))
@@ -139,6 +141,18 @@ def make_site(lab: RunningLab, folder: Path, *, scale: float) -> SmallSite:
     for centre in ("same-city", "provincial"):
         site.app.vault_admin(centre).ensure_bucket(site.app.vault(centre).bucket("bureau"), lock_days=1)
     return site
+
+
+@pytest.fixture(scope="session", autouse=True)
+def real_restic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of the restic that is installed. What the tests find before it makes repositories that open cheaply.
+
+    Deriving the keys of restic's own would be a good part of the CPU that all these tests take.
+    """
+    restic = shutil.which("restic") or "/usr/bin/restic"  # where the lab will install it
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{cheap_init.program(tmp_path_factory.mktemp('restic'), restic)}:{os.environ['PATH']}")
+        yield Path(restic).parent
 
 
 @pytest.fixture(scope="module")

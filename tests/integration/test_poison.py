@@ -16,6 +16,7 @@ from orchestrator.backups.retention import plan_expiry
 from orchestrator.backups.sources import path as path_source
 from orchestrator.catalogue.board import read_board
 from orchestrator.catalogue.suspicions import open_suspects, settle
+from orchestrator.process import find_program
 from policies.suspicion import Sign, Standing
 from tests.bench.servers import Weed
 from tests.integration.postgresql import Postgresql
@@ -122,6 +123,47 @@ def test_what_was_encrypted_in_place_evicts_nothing_and_nobody_is_recovered_from
     }  # fmt: skip
     assert site.points() == {good, first, second}
     assert signs(site, back_up(site)) == set(), "what was settled as good is what is usual now"
+
+
+class Counted:
+    """The restic that is found, with what it was asked to do."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._log = folder / "log"
+        note, real = f'echo "$@" >> {self._log}', find_program("restic", package="restic")
+        (folder / "restic").write_text(f'#!/bin/sh\n{note}\nexec {real} "$@"\n', encoding="utf-8")
+        (folder / "restic").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+    def commands(self) -> list[str]:
+        """Return the commands since this was asked last."""
+        lines = self._log.read_text(encoding="utf-8").splitlines()
+        self._log.unlink()
+        return [next(word for word in line.split() if word in ("init", "backup", "dump")) for line in lines]
+
+
+def test_to_compare_with_a_point_that_this_machine_made_no_restic_is_asked(
+    site: VaultSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "programs").mkdir()
+    counted = Counted(tmp_path / "programs", monkeypatch)
+    back_up(site)
+    assert counted.commands() == ["init", "backup", "backup"]
+    good = back_up(site)
+    assert counted.commands() == ["backup", "backup"]
+    encrypt(site.tree)
+    assert signs(site, back_up(site)) == {Sign.CHANGED, Sign.CANARY}
+    assert counted.commands() == ["backup", "backup"]
+    shutil.rmtree(site.app.state / "cache" / "digests")
+    assert signs(site, back_up(site)) == {Sign.CHANGED, Sign.CANARY}
+    assert counted.commands() == ["backup", "dump", "backup"]
+    assert signs(site, back_up(site)) == {Sign.CHANGED, Sign.CANARY}
+    assert counted.commands() == ["backup", "backup"], "what was read is known from then on"
+
+    (document,) = (each.document for each in site.app.catalogue.points() if each.id == good)
+    site.bucket().delete(f"{site.ref.name}/snapshots/{document}")
+    assert Sign.UNCOMPARED in signs(site, back_up(site)), "what is known here is no proof that the vault holds it"
+    assert counted.commands() == ["backup", "backup"]
 
 
 def test_an_emptied_source_is_suspect_and_the_catalogue_made_again_knows_it(site: VaultSite, tmp_path: Path) -> None:

@@ -1,7 +1,11 @@
-"""Repositories in a real vault by a real restic: round trips, and every way in which one can fail."""
+"""Repositories in a real vault by a real restic: round trips, and every way in which one can fail.
+
+What depends on what restic says or does is tried with the one that is installed, the floor, and with the newest.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -22,11 +26,13 @@ from orchestrator.errors import (
     TricenterError,
     Unreachable,
 )
-from orchestrator.process import Child, spawn, started_at
+from orchestrator.process import Child, run, spawn, started_at
 from orchestrator.secrets import Secret
 from orchestrator.vault.restic import Incomplete, NoRepository, Progress, Repository
 from orchestrator.vault.s3 import Credential
 from tests.bench.servers import ADMIN, REGION, TENANT, TENANT_BUCKETS, Weed
+from tests.integration import cheap_init
+from tests.integration.newest_restic import newest_restic
 
 pytestmark = pytest.mark.integration
 
@@ -59,13 +65,35 @@ def repository_at(
     )
 
 
-@pytest.fixture
-def repository(weed: Weed, tmp_path: Path, request: pytest.FixtureRequest) -> Repository:
-    """A repository of the test's own, made."""
+@pytest.fixture(params=["floor", "newest"])
+def restic(real_restic: Path, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of one of the two versions, which is the one that is found."""
+    folder = real_restic if request.param == "floor" else newest_restic()
+    cheap = cheap_init.program(tmp_path / "programs", str(folder / "restic"))
+    monkeypatch.setenv("PATH", f"{cheap}:{os.environ['PATH']}")
+    return folder
+
+
+def made(weed: Weed, tmp_path: Path, request: pytest.FixtureRequest) -> Repository:
     prefix = request.node.name.replace("_", "-").replace("[", "-").replace("]", "")
-    made = repository_at(weed.endpoint, prefix, tmp_path / "cache")
-    made.init()
-    return made
+    repository = repository_at(weed.endpoint, prefix, tmp_path / "cache")
+    repository.init()
+    return repository
+
+
+@pytest.fixture
+def repository(restic: Path, weed: Weed, tmp_path: Path, request: pytest.FixtureRequest) -> Repository:
+    """A repository of the test's own, made. It opens cheaply."""
+    return made(weed, tmp_path, request)
+
+
+@pytest.fixture
+def plain(
+    restic: Path, weed: Weed, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Repository:
+    """A repository of the test's own, as restic itself makes it."""
+    monkeypatch.setenv("PATH", f"{restic}:{os.environ['PATH']}")
+    return made(weed, tmp_path, request)
 
 
 def tree(folder: Path) -> Path:
@@ -85,21 +113,42 @@ def producer(script: str, out: int) -> int:
         return child.wait(120)
 
 
-def test_a_folder_comes_back_as_it_was(repository: Repository, tmp_path: Path) -> None:
+def test_the_newest_is_newer_than_the_floor(real_restic: Path) -> None:
+    def version(folder: Path) -> tuple[int, ...]:
+        return tuple(
+            map(int, run([str(folder / "restic"), "version"], deadline_seconds=30).stdout.split()[1].split("."))
+        )
+
+    assert (0, 14) <= version(real_restic) < version(newest_restic())
+
+
+def test_a_folder_comes_back_as_it_was(plain: Repository, tmp_path: Path) -> None:
     source, told = tree(tmp_path / "source"), list[Progress]()
 
-    first = repository.backup_folder(source, host="bureau", tags=["system=land", "run=1"], on_progress=told.append)
-    again = repository.backup_folder(source, host="bureau", tags=["system=land", "run=2"])
-    repository.restore(first.snapshot_id, tmp_path / "restored", on_progress=told.append)
+    first = plain.backup_folder(source, host="bureau", tags=["system=land", "run=1"], on_progress=told.append)
+    again = plain.backup_folder(source, host="bureau", tags=["system=land", "run=2"])
+    plain.restore(first.snapshot_id, tmp_path / "restored")
 
     assert contents(tmp_path / "restored") == contents(source)
     assert (first.files, len(first.snapshot_id)) == (3, 64)
     assert again.added_bytes < MIB < first.added_bytes
-    assert told
-    (only,) = repository.snapshots(tags=["system=land", "run=1"])
+    assert told[-1] == Progress(first.bytes, first.bytes, 3, 3), "however quick it was"
+    (only,) = plain.snapshots(tags=["system=land", "run=1"])
     assert (only.id, only.hostname, only.paths) == (first.snapshot_id, "bureau", (str(source),))
-    assert [each.id for each in repository.snapshots()] == [first.snapshot_id, again.snapshot_id]
-    repository.check(read_data=True, lock=False)
+    assert [each.id for each in plain.snapshots()] == [first.snapshot_id, again.snapshot_id]
+    plain.check(read_data=True, lock=False)
+
+
+def test_a_repository_that_opens_cheaply_is_as_any_other(repository: Repository, tmp_path: Path) -> None:
+    repository.init()
+
+    (key,) = repository.bucket.list(f"{repository.prefix}/keys/")
+    assert json.loads(repository.bucket.get(key.key))["N"] == cheap_init.COST["N"]
+    stored = repository.backup_folder(tree(tmp_path / "source"), host="h", tags=[])
+    repository.restore(stored.snapshot_id, tmp_path / "restored")
+    assert contents(tmp_path / "restored") == contents(tmp_path / "source")
+    repository.check(read_data=True)
+    assert not repository.with_password(Secret("other")).opens()
 
 
 def test_exclude(repository: Repository, tmp_path: Path) -> None:
@@ -108,12 +157,12 @@ def test_exclude(repository: Repository, tmp_path: Path) -> None:
     assert stored.files == 2
 
 
-def test_init_may_be_repeated(repository: Repository) -> None:
-    before = repository.bucket.get(f"{repository.prefix}/config")
-    repository.init()
+def test_init_may_be_repeated(plain: Repository) -> None:
+    before = plain.bucket.get(f"{plain.prefix}/config")
+    plain.init()
 
-    assert repository.exists()
-    assert repository.bucket.get(f"{repository.prefix}/config") == before
+    assert plain.exists()
+    assert plain.bucket.get(f"{plain.prefix}/config") == before
 
 
 def test_a_stream_from_a_child_comes_back(repository: Repository, tmp_path: Path) -> None:
@@ -135,6 +184,18 @@ def test_a_stream_written_in_python_comes_back(repository: Repository) -> None:
         stored = stream.commit()
 
     assert repository.read_file(stored.snapshot_id, "/point.json") == '{"tenant": "规划局"}'.encode()
+
+
+def test_it_tells_how_far_it_is_while_data_still_comes(repository: Repository) -> None:
+    told: list[Progress] = []
+    with repository.backup_stream("dump.sql", host="h", tags=[], on_progress=told.append) as stream:
+        stream.write(os.urandom(8 * MIB))
+        end = time.monotonic() + 60
+        while not any(each.done_bytes for each in told):
+            assert time.monotonic() < end, told
+            time.sleep(0.05)
+        assert stream.commit().bytes == 8 * MIB
+    assert 0 < max(each.done_bytes for each in told) <= 8 * MIB
 
 
 def left_nothing(repository: Repository) -> bool:
@@ -274,7 +335,7 @@ def test_a_lock_makes_busy_and_readers_do_not_care(repository: Repository) -> No
         stream.commit()
 
 
-def test_no_repository_is_no_failure_of_exists(weed: Weed, tmp_path: Path) -> None:
+def test_no_repository_is_no_failure_of_exists(restic: Path, weed: Weed, tmp_path: Path) -> None:
     absent = repository_at(weed.endpoint, "never-made", tmp_path / "cache")
 
     assert not absent.exists()
@@ -282,8 +343,8 @@ def test_no_repository_is_no_failure_of_exists(weed: Weed, tmp_path: Path) -> No
         absent.snapshots()
 
 
-def test_wrong_password(repository: Repository, weed: Weed, tmp_path: Path) -> None:
-    other = repository_at(weed.endpoint, repository.prefix, tmp_path / "cache", password="other")
+def test_wrong_password(plain: Repository, weed: Weed, tmp_path: Path) -> None:
+    other = repository_at(weed.endpoint, plain.prefix, tmp_path / "cache", password="other")
 
     with pytest.raises(CredentialRefused, match="password"):
         other.exists()
@@ -313,12 +374,12 @@ def test_a_missing_bucket_names_the_way_out(weed: Weed, tmp_path: Path) -> None:
     assert "tricenter tenant apply" in raised.value.hint
 
 
-def test_a_vault_that_dies_under_a_backup_is_told_soon(tmp_path: Path) -> None:
+def test_a_vault_that_dies_under_a_backup_is_told_soon(restic: Path, tmp_path: Path) -> None:
     server = Weed(tmp_path / "mortal", centre="same-city")
     server.start()
     try:
         server.admin().ensure_bucket(BUCKET, lock_days=1)
-        repository = repository_at(server.endpoint, "any", tmp_path / "cache")
+        repository = repository_at(server.endpoint, "any", tmp_path / "cache", gone_seconds=3)
         repository.init()
 
         def stream_into_the_void() -> None:
@@ -409,16 +470,16 @@ def test_damage_is_found(repository: Repository, tmp_path: Path) -> None:
         repository.restore(stored.snapshot_id, tmp_path / "restored")
 
 
-def test_a_lost_config_is_not_taken_for_no_repository(repository: Repository, weed: Weed, tmp_path: Path) -> None:
-    repository.backup_folder(tree(tmp_path / "source"), host="h", tags=[])
+def test_a_lost_config_is_not_taken_for_no_repository(plain: Repository, weed: Weed, tmp_path: Path) -> None:
+    plain.backup_folder(tree(tmp_path / "source"), host="h", tags=[])
     client = boto3.client(
         "s3", endpoint_url=weed.endpoint, region_name=REGION,
         aws_access_key_id=ADMIN.access_key, aws_secret_access_key=ADMIN.secret_key,
     )  # fmt: skip
-    client.delete_object(Bucket=BUCKET, Key=f"{repository.prefix}/config")
+    client.delete_object(Bucket=BUCKET, Key=f"{plain.prefix}/config")
 
     with pytest.raises(CheckFailed, match="lost its config"):
-        repository.init()
+        plain.init()
 
 
 def test_what_is_not_in_a_snapshot(repository: Repository, tmp_path: Path) -> None:

@@ -39,6 +39,14 @@ def test_help_loads_no_heavy_library(arguments: list[str]) -> None:
     assert ended.stdout.splitlines()[-1] == "LOADED [] 0"
 
 
+def test_what_has_no_volume_is_backed_up_without_the_clouds_sdk() -> None:
+    script = (
+        "import sys\nimport orchestrator.backups.commands, orchestrator.backups.flows, orchestrator.engine.inprocess\n"
+        "print('openstack' in sys.modules)"
+    )
+    assert run([sys.executable, "-c", script], deadline_seconds=60).stdout == "False"
+
+
 def test_every_command_of_the_help_loads() -> None:
     context = click.Context(cli.cli)
     for name in cli.COMMANDS:

@@ -18,7 +18,6 @@ from orchestrator.backups.places.path import PathPlace
 from orchestrator.backups.places.postgresql import DatabasePlace
 from orchestrator.backups.proof import Proof
 from orchestrator.backups.seal.bucket import prove_bucket_sealed, seal_bucket
-from orchestrator.backups.seal.cloud import prove_definition_sealed, seal_definition
 from orchestrator.backups.seal.common import Sealed
 from orchestrator.backups.seal.path import prove_folder_sealed, seal_folder
 from orchestrator.backups.seal.postgresql import prove_database_sealed, seal_database, unseal_database
@@ -43,6 +42,8 @@ def seal(access: Access, ref: SystemRef, centre: str, source: str, run: str) -> 
     if isinstance(place, BucketPlace):
         return seal_bucket(store_at(access, place), place.prefix, source, str(place))
     if isinstance(place, CloudPlace):
+        from orchestrator.backups.seal.cloud import seal_definition
+
         return seal_definition(access, place, source)
     from orchestrator.backups.places.volume import VolumePlace
     from orchestrator.cloud.server_seal import stop_servers_of
@@ -83,6 +84,8 @@ def prove_sealed(
     if isinstance(place, BucketPlace):
         return prove_bucket_sealed(store_at(access, place), place.prefix, sealed, proof)
     if isinstance(place, CloudPlace):
+        from orchestrator.backups.seal.cloud import prove_definition_sealed
+
         return prove_definition_sealed(access, place, sealed, proof)
     from orchestrator.backups.places.volume import VolumePlace
     from orchestrator.cloud.server_seal import running_of

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from orchestrator.backups.sources.tree import Seen, key_of
+from orchestrator.backups.sources.tree import Seen
 from orchestrator.errors import PartlyDone
 
 #: What only root can set, so that a restore by anybody else cannot bring it back.
@@ -56,21 +56,18 @@ class EntryState:
 Metadata = dict[str, EntryState | None]
 
 
-def read_metadata(folder: Path, seen: Sequence[Seen]) -> dict[str, EntryState]:
-    """Return the metadata of the entries that were seen below `folder`. Raises PartlyDone when it cannot be read."""
-    first = _first_names(folder, seen)
-    return {key_of(each.path.relative_to(folder)): _state(each, first.get((each.device, each.inode))) for each in seen}
+def read_metadata(seen: Sequence[Seen]) -> dict[str, EntryState]:
+    """Return the metadata of the entries that were seen. Raises PartlyDone when it cannot be read."""
+    first = _first_names(seen)
+    return {each.key: _state(each, first.get((each.device, each.inode))) for each in seen}
 
 
-def settled_metadata(
-    folder: Path, before: Mapping[str, EntryState], seen: Sequence[Seen], after: Sequence[Seen]
-) -> Any:
+def settled_metadata(before: Mapping[str, EntryState], seen: Sequence[Seen], after: Sequence[Seen]) -> Any:
     """Return, as JSON, the metadata of what did not change between two looks, None for what did."""
     still = set(after)
-    found: dict[str, Any] = {key_of(each.path.relative_to(folder)): None for each in after}
+    found: dict[str, Any] = {each.key: None for each in after}
     for each in seen:
-        key = key_of(each.path.relative_to(folder))
-        found[key] = before[key].as_json() if each in still else None
+        found[each.key] = before[each.key].as_json() if each in still else None
     return dict(sorted(found.items()))
 
 
@@ -115,12 +112,12 @@ def _told(attributes: Mapping[str, str], as_root: bool) -> str:
     return ", ".join(f"{name} ({digest[:8]})" for name, digest in sorted(kept.items())) or "none"
 
 
-def _first_names(folder: Path, seen: Sequence[Seen]) -> dict[tuple[int, int], str]:
+def _first_names(seen: Sequence[Seen]) -> dict[tuple[int, int], str]:
     """Return the first name of every file that has several names among those seen."""
     names: dict[tuple[int, int], list[str]] = defaultdict(list)
     for each in seen:
         if each.is_file and each.links > 1:
-            names[each.device, each.inode].append(key_of(each.path.relative_to(folder)))
+            names[each.device, each.inode].append(each.key)
     return {file: min(each) for file, each in names.items() if len(each) > 1}
 
 

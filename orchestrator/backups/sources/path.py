@@ -19,7 +19,7 @@ from typing import Any
 
 from orchestrator.backups.document import SourceProof
 from orchestrator.backups.sources.metadata import read_metadata, settled_metadata
-from orchestrator.backups.sources.tree import Seen, key_of, walk_tree
+from orchestrator.backups.sources.tree import Seen, walk_tree
 from orchestrator.catalogue.records import SourceCopy
 from orchestrator.engine.port import Run
 from orchestrator.errors import CheckFailed, InvalidInput
@@ -90,7 +90,7 @@ def _back_up(
     folder = Path(source.path)
     check_path(source)
     data_time, seen = datetime.now(UTC), look()
-    metadata, files = read_metadata(folder, seen), [each for each in seen if each.is_file]
+    metadata, files = read_metadata(seen), [each for each in seen if each.is_file]
     run.progress(name, 0, sum(each.size for each in files))
     with _hashing(files) as hashes:  # beside restic, so that what one has read the other finds in memory
         stored = repository.backup_folder(
@@ -104,14 +104,14 @@ def _back_up(
         digests = hashes()
     check_path_is_there(folder)
     after = look()
-    manifest = _settle(folder, digests, after)
+    manifest = _settle(digests, after)
     settled = sum(state.settled for state in manifest.values())
     if stored.files < settled:
         raise CheckFailed(f"{name}: {settled} files stood in {folder}, and restic read {stored.files}")
     copy = SourceCopy(name, "path", stored.snapshot_id, data_time, stored.bytes, stored.files)
     facts = {
         "manifest": {path: asdict(state) for path, state in sorted(manifest.items())},
-        "metadata": settled_metadata(folder, metadata, seen, after),
+        "metadata": settled_metadata(metadata, seen, after),
     }
     return SourceProof(copy, facts, stored.added_bytes)
 
@@ -119,7 +119,7 @@ def _back_up(
 def hash_tree(folder: Path, exclude: Sequence[str] = (), *, one_file_system: bool = False) -> Manifest:
     """Return every regular file under `folder` with its size and SHA-256. Links and special files are left out."""
     digests = _hash_all(walk_tree(folder, exclude, one_file_system=one_file_system))
-    return {key_of(each.path.relative_to(folder)): FileState(each.size, digest) for each, digest in digests.items()}
+    return {each.key: FileState(each.size, digest) for each, digest in digests.items()}
 
 
 def manifest_from_facts(facts: Mapping[str, Any]) -> Manifest:
@@ -178,10 +178,10 @@ def _hash(seen: Seen) -> str | None:
         return None
 
 
-def _settle(folder: Path, before: Mapping[Seen, str | None], after: Sequence[Seen]) -> Manifest:
+def _settle(before: Mapping[Seen, str | None], after: Sequence[Seen]) -> Manifest:
     """Return the manifest of a backup that ran between two looks at the tree."""
     still = set(after)  # equal when path, size, times and all else are
-    manifest = {key_of(each.path.relative_to(folder)): FileState(each.size, None) for each in after if each.is_file}
+    manifest = {each.key: FileState(each.size, None) for each in after if each.is_file}
     for each, digest in before.items():
-        manifest[key_of(each.path.relative_to(folder))] = FileState(each.size, digest if each in still else None)
+        manifest[each.key] = FileState(each.size, digest if each in still else None)
     return manifest

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.errors import PartlyDone
@@ -19,7 +19,9 @@ from policies.excludes import Excludes
 class Seen:
     """An entry of a tree at one look: one that differs from an earlier look was changed meanwhile."""
 
-    path: Path
+    #: Where it is, for whoever reads it; `key` says the same below the folder, as a manifest has it.
+    path: Path = field(compare=False)
+    key: str
     size: int
     mtime_ns: int
     ctime_ns: int
@@ -67,7 +69,7 @@ def _below(folder: Path, names: tuple[str, ...], excludes: Excludes, home: int |
             ) from error
         for entry in entries:
             here = (*above, entry.name)
-            seen = None if excludes.leave_out(here) else _look(Path(entry.path))
+            seen = None if excludes.leave_out(here) else _look(entry.path, "/".join(here))
             if seen is None or stat.S_ISSOCK(seen.mode):
                 continue
             elsewhere = home is not None and seen.device != home
@@ -79,13 +81,14 @@ def _below(folder: Path, names: tuple[str, ...], excludes: Excludes, home: int |
                 yield seen
 
 
-def _look(path: Path) -> Seen | None:
+def _look(path: str, name: str) -> Seen | None:
     try:
-        state = path.lstat()
+        state = os.lstat(path)
     except FileNotFoundError:
         return None
     return Seen(
-        path,
+        Path(path),
+        key_of(name),
         0 if stat.S_ISDIR(state.st_mode) else state.st_size,
         state.st_mtime_ns,
         state.st_ctime_ns,

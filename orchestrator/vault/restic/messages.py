@@ -146,11 +146,6 @@ def parse_keys(text: str) -> list[Key]:
     return sorted(found, key=lambda each: each.created)
 
 
-def parse_total_bytes(text: str) -> int:
-    """Return the size of a restored snapshot from `restic stats --json --mode restore-size`."""
-    return int(json.loads(text)["total_size"])
-
-
 def parse_nodes(text: str, folder: str) -> list[Node]:
     """Return what lies directly in `folder` from `restic ls --json`, which tells of what is around it as well."""
     start = folder.rstrip("/") + "/"

@@ -28,7 +28,6 @@ from orchestrator.vault.restic.messages import (
     parse_lock,
     parse_nodes,
     parse_snapshots,
-    parse_total_bytes,
 )
 from orchestrator.vault.restic.running import Invocation, Limits, Running, reading, run, run_telling
 from orchestrator.vault.restic.stream import Stream, streaming
@@ -67,6 +66,7 @@ class Repository:
         cache: Path,
         deadline_seconds: float = 6 * 3600,
         stall_seconds: float = 300,
+        gone_seconds: float = 20,
     ) -> None:
         self.name = f"{centre}:{bucket}/{prefix}"
         self.prefix = prefix
@@ -75,7 +75,7 @@ class Repository:
         self._removing = Bucket(centre, endpoint, region, bucket, remover or credential)
         self._at = argv.Location(endpoint, region, bucket, prefix, cache)
         self._env = argv.environment(credential, password)
-        self._limits = Limits(deadline_seconds, stall_seconds)
+        self._limits = Limits(deadline_seconds, stall_seconds, gone_seconds)
 
     def __str__(self) -> str:
         return self.name
@@ -158,6 +158,8 @@ class Repository:
         stored = self._resolved(stored)
         if code == 3:
             raise Incomplete(self.name, stored, running.unread)
+        if on_progress:  # restic may have been done before it said anything
+            on_progress(Progress(stored.bytes, stored.bytes, stored.files, stored.files))
         return stored
 
     @contextlib.contextmanager
@@ -184,21 +186,18 @@ class Repository:
         target: Path,
         *,
         only: Sequence[str] = (),
-        total_bytes: int | None = None,
+        total_bytes: int = 0,
         on_progress: OnProgress | None = None,
     ) -> None:
         """Restore a snapshot into `target`, made when missing, or `only` these files and folders of it.
 
-        May be repeated into the same folder. Progress counts bytes as restic writes them, of `total_bytes` when the
-        caller knows. Raises NoSpace, CheckFailed (files could not be restored).
+        May be repeated into the same folder. Progress counts bytes as restic writes them, of the `total_bytes` that
+        the caller expects. Raises NoSpace, CheckFailed (files could not be restored).
         """
         target.mkdir(parents=True, exist_ok=True)
-        if on_progress and total_bytes is None:
-            stats = ("stats", "--no-lock", "--mode", "restore-size", snapshot_id)
-            total_bytes = parse_total_bytes(run(self._invoke(*stats)))
         with Running(self._invoke(*argv.restore(snapshot_id, target, only))) as running:
             try:
-                with telling_written(running.child, total_bytes or 0, on_progress):
+                with telling_written(running.child, total_bytes, on_progress):
                     for _ in running.child.lines():
                         pass
                     running.finish()

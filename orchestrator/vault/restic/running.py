@@ -28,7 +28,7 @@ class Limits:
 
     deadline_seconds: float
     stall_seconds: float
-    gone_seconds: float = 20.0
+    gone_seconds: float
 
 
 @dataclass(frozen=True, slots=True)

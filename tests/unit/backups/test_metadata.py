@@ -45,7 +45,7 @@ def proof_of(tree: Path, *, metadata: bool = True) -> SourceProof:
     seen = walk_tree(tree)
     facts = {"manifest": {name: asdict(state) for name, state in hash_tree(tree).items()}}
     if metadata:
-        facts["metadata"] = settled_metadata(tree, read_metadata(tree, seen), seen, walk_tree(tree))
+        facts["metadata"] = settled_metadata(read_metadata(seen), seen, walk_tree(tree))
     copy = SourceCopy("files", "path", "a" * 64, datetime.now(UTC), 1, 1)
     return SourceProof(copy, json.loads(json.dumps(facts)))
 
@@ -100,16 +100,16 @@ def test_a_point_of_before_metadata_was_kept_proves_its_content(tree: Path, copi
 
 def test_of_what_changed_meanwhile_nothing_is_asked(tree: Path) -> None:
     seen = walk_tree(tree)
-    before = read_metadata(tree, seen)
+    before = read_metadata(seen)
     (tree / "own").chmod(0o700)
     (tree / "came").mkdir()
     (tree / "pipe").unlink()
-    settled = settled_metadata(tree, before, seen, walk_tree(tree))
+    settled = settled_metadata(before, seen, walk_tree(tree))
     assert {name for name, state in settled.items() if state is None} == {"own", "came", "pipe"}
 
 
 def test_owners_are_asked_for_of_root_only(tree: Path) -> None:
-    want = read_metadata(tree, walk_tree(tree))
+    want = read_metadata(walk_tree(tree))
     (first, *_), got = sorted(want), dict(want)
     state = asdict(want[first]) | {"uid": 4711, "attributes": {"trusted.x": "0" * 32}}
     got[first] = type(want[first])(**state)

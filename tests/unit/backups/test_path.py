@@ -63,7 +63,7 @@ def test_a_file_that_changes_comes_or_goes_is_not_settled(tree: Path) -> None:
     (tree / "plain").write_bytes(b"changed")
     (tree / "new").write_text("came")
     (tree / "draft.tmp").unlink()
-    manifest = source._settle(tree, before, walk_tree(tree))
+    manifest = source._settle(before, walk_tree(tree))
     assert {name for name, state in manifest.items() if not state.settled} == {"plain", "new", "draft.tmp"}
 
 

@@ -13,7 +13,6 @@ from orchestrator.vault.restic.messages import (
     Unread,
     parse,
     parse_snapshots,
-    parse_total_bytes,
 )
 
 SUMMARY = (
@@ -76,7 +75,3 @@ def test_snapshots_are_sorted_by_time_and_aware() -> None:
 
 def test_no_snapshots() -> None:
     assert parse_snapshots("null") == parse_snapshots("[]") == []
-
-
-def test_total_bytes() -> None:
-    assert parse_total_bytes('{"total_size":3,"total_file_count":1,"snapshots_count":1}') == 3

@@ -1,0 +1,104 @@
+"""Repositories whose password costs nothing to try, for tests. Run in place of `restic init`, with its words.
+
+restic asks half a CPU-second of whoever opens a repository, so that passwords are hard to guess, and tests open
+repositories thousands of times. What a password costs stands in the key object: here it asks for next to nothing.
+All else is as restic makes it: `config` and one key, and what opens them is restic, whichever it is. So no code of
+the program knows of this. Whatever is not plain is left to restic itself: an init that is refused, or was done before.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import secrets
+import shlex
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.poly1305 import Poly1305
+
+from orchestrator.errors import TricenterError
+from orchestrator.vault.s3 import Bucket, Credential
+
+#: What the key derivation is asked for: restic itself takes N=32768, r=8 and p=6 or so.
+COST = {"N": 16, "r": 8, "p": 1}
+#: Any irreducible one does. restic draws it, so that nobody who sees sizes of packs can tell what files are in them.
+POLYNOMIAL = "3d9f09998a3075"
+
+
+def program(folder: Path, restic: str) -> Path:
+    """Write into `folder` a program `restic` that is this one, and makes repositories here. Return the folder."""
+    own = shlex.join([sys.executable, str(Path(__file__).resolve()), restic])
+    script = f'#!/bin/sh\nfor word; do [ "$word" = init ] && exec {own} "$@"; done\nexec {shlex.quote(restic)} "$@"\n'
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "restic").write_text(script, encoding="utf-8")
+    (folder / "restic").chmod(0o755)
+    return folder
+
+
+def main(restic: str, words: Sequence[str]) -> None:
+    """Make the repository that these words of `restic init` name; or let restic do it, or say why it cannot."""
+    try:
+        made = _init(words)
+    except (TricenterError, KeyError, ValueError):
+        made = False
+    if not made:
+        os.execv(restic, [restic, *words])
+
+
+def _init(words: Sequence[str]) -> bool:
+    endpoint, name, prefix = words[words.index("--repo") + 1].removeprefix("s3:").rsplit("/", 2)
+    region = next(word.removeprefix("s3.region=") for word in (*words, "") if word.startswith("s3.region="))
+    credential = Credential(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
+    bucket = Bucket("the vault", endpoint, region, name, credential)
+    if bucket.head(f"{prefix}/config") is not None:
+        return False
+    key, config = repository(os.environ["RESTIC_PASSWORD"])
+    bucket.put(f"{prefix}/keys/{hashlib.sha256(key).hexdigest()}", key)
+    bucket.put(f"{prefix}/config", config)
+    return True
+
+
+def repository(password: str) -> tuple[bytes, bytes]:
+    """Return a key and the `config` of a new repository, as restic's design document describes them."""
+    encrypt, mac_k, mac_r = secrets.token_bytes(32), secrets.token_bytes(16), _clamped(secrets.token_bytes(16))
+    master = {"mac": {"k": _text(mac_k), "r": _text(mac_r)}, "encrypt": _text(encrypt)}
+    salt = secrets.token_bytes(64)
+    user = hashlib.scrypt(password.encode(), salt=salt, n=COST["N"], r=COST["r"], p=COST["p"], dklen=64)
+    key = {
+        "created": datetime.now(UTC).isoformat(),
+        "username": "root",
+        "hostname": "test",
+        "kdf": "scrypt",
+        **COST,
+        "salt": _text(salt),
+        "data": _text(seal(json.dumps(master).encode(), user[:32], user[32:48], user[48:])),
+    }
+    config = {"version": 2, "id": secrets.token_hex(32), "chunker_polynomial": POLYNOMIAL}
+    return json.dumps(key).encode(), seal(json.dumps(config).encode(), encrypt, mac_k, mac_r)
+
+
+def seal(data: bytes, encrypt: bytes, mac_k: bytes, mac_r: bytes) -> bytes:
+    """Return data as restic stores it: the nonce, AES-256 in counter mode, and Poly1305-AES of that."""
+    nonce = secrets.token_bytes(16)
+    body = Cipher(algorithms.AES256(encrypt), modes.CTR(nonce)).encryptor().update(data)
+    pad = Cipher(algorithms.AES128(mac_k), modes.ECB()).encryptor().update(nonce)
+    return nonce + body + Poly1305.generate_tag(_clamped(mac_r) + pad, body)
+
+
+def _clamped(r: bytes) -> bytes:
+    """Return the bytes with those bits clear that Poly1305 has clear."""
+    return (int.from_bytes(r, "little") & 0x0FFFFFFC0FFFFFFC0FFFFFFC0FFFFFFF).to_bytes(16, "little")
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])
