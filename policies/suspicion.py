@@ -21,6 +21,9 @@ CLOCKS_DIFFER = timedelta(hours=1)
 #: Of fewer files a share says nothing: one that is rewritten would be half of two.
 FEWEST_FILES = 10
 
+#: Of fewer bytes a share says nothing either: restic stores pieces of some MiB anew for a change anywhere in them.
+FEWEST_BYTES = 64 << 20
+
 #: From so many comparisons on it is known what is usual for a source.
 LEARNED = 3
 
@@ -146,7 +149,7 @@ def changed_share(before: Mapping[str, str | None], now: Mapping[str, str | None
 
 def rewritten_share(added: int, size: int, before: int) -> float | None:
     """Return the share of the bytes of before that are others now: what was added, without what only grew."""
-    return min(max(added - max(size - before, 0), 0) / before, 1.0) if before else None
+    return min(max(added - max(size - before, 0), 0) / before, 1.0) if before >= FEWEST_BYTES else None
 
 
 def canary_signals(

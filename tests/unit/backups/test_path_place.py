@@ -28,8 +28,8 @@ OLD = {"a": "old", "only-old": "x"}
 
 
 class Snapshots:
-    def restore(self, snapshot_id: str, target: Path, *, on_progress: Any = None) -> None:
-        del snapshot_id, on_progress
+    def restore(self, snapshot_id: str, target: Path, *, total_bytes: int, on_progress: Any = None) -> None:
+        del snapshot_id, total_bytes, on_progress
         for name, text in NEW.items():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             (target / name).write_text(text)

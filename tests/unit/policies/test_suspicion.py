@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from policies.suspicion import (
     CLOCKS_DIFFER,
+    FEWEST_BYTES,
     FEWEST_FILES,
     Dated,
     Measures,
@@ -109,10 +110,14 @@ def test_the_share_of_changed_files_counts_what_is_gone_and_not_what_is_new() ->
         (150, 200, 100, 0.5),
         (500, 100, 100, 1),
         (9, 9, 0, None),
+        (9, 9, 99, None),
     ],
 )
-def test_growth_is_not_rewriting(added: int, size: int, before: int, share: float | None) -> None:
-    assert rewritten_share(added, size, before) == share
+def test_growth_is_not_rewriting_and_of_few_bytes_nothing_is_said(
+    added: int, size: int, before: int, share: float | None
+) -> None:
+    unit = FEWEST_BYTES // 100 + 1
+    assert rewritten_share(added * unit, size * unit, before * unit) == share
 
 
 @pytest.mark.parametrize(
