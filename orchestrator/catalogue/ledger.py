@@ -174,8 +174,9 @@ class Ledger:
             serialise(db, CLAIMING)
             if db.execute(select(t.workers.c.id).where(t.workers.c.id == worker_id)).first() is None:
                 raise Superseded(f"worker {worker_id} was taken for dead")
+            full = slots.read_use(db, clock(db)).full(limits)
+            # Later than every release that was just seen: by their times, too, no slot has too many at once.
             moment = clock(db)
-            full = slots.read_use(db, moment).full(limits)
             while (found := first_claimable(db, moment, full, run_id=run_id, parent=parent, flows=flows)) is not None:
                 if take(db, found, worker_id, moment):
                     run = locked(db, found)
