@@ -202,7 +202,7 @@ def test_a_password_is_replaced_and_a_kill_anywhere_locks_nobody_out(lost: Lost,
     for moment in (files.next.exists, lambda: keys_at_the_last() == 2, files.previous.exists):
         site.kill_in_the_middle(*words, when=moment, log=tmp_path / "log")
         assert all_open()
-    assert (files.next.exists(), files.previous.exists()) == (False, True)
+    assert files.previous.exists()  # and the next one as well, when it was killed between the two
     carried_on = site.tricenter(*words)
     assert "carry on" in carried_on.stdout
     assert all_open()
