@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +27,7 @@ from drills.divergence import (
 )
 from drills.grounds.scratch import LOADED_PER_DUMPED, SERVER_BYTES
 from orchestrator.backups.access import repository_lease
-from orchestrator.backups.document import FILENAME, IMAGE, PointDocument, SourceProof
+from orchestrator.backups.document import FILENAME, IMAGE, PointDocument, SourceProof, compose_document, write_document
 from orchestrator.backups.landings import observe_landings
 from orchestrator.backups.restore import restore_into_database
 from orchestrator.backups.run import open_repository
@@ -117,20 +116,8 @@ def _publish(
     proofs: tuple[SourceProof, ...],
     away: Away,
 ) -> Quarantine:
-    document = PointDocument(
-        point=run_id,
-        run=run_id,
-        tenant=ref.tenant.tenant,
-        system=ref.name,
-        tier=ref.tier.tier,
-        data_time=min(each.copy.data_time for each in proofs),
-        finished_at=datetime.now(UTC),
-        program=f"tricenter {version('tricenter')}",
-        sources=proofs,
-    )
-    with repository.backup_stream(FILENAME, host=ref.tenant.tenant, tags=(f"{TAG}={run_id}", TAG)) as stream:
-        stream.write(document.as_bytes())
-        snapshot = stream.commit().snapshot_id
+    document = compose_document(ref, run_id, proofs)
+    snapshot = write_document(repository, document, (f"{TAG}={run_id}", TAG))
     found = Quarantine(
         id=run_id,
         tenant=document.tenant,

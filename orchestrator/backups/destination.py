@@ -15,9 +15,6 @@ from policies.site import SystemRef
 from policies.tiers import CentreName
 from policies.work import copy_centres
 
-#: How long one answer of a vault is waited for before it counts as away. Two are waited for, at most.
-ANSWER_SECONDS = 5.0
-
 
 @dataclass(frozen=True, slots=True)
 class Destination:
@@ -38,7 +35,7 @@ def choose_destination(access: Access, ref: SystemRef, run_id: str = "") -> Dest
     without: list[CentreName] = []
     for number, centre in enumerate(copy_centres(ref)):
         try:
-            there = access.bucket(centre, ref.tenant.tenant).head_within(f"{ref.name}/config", seconds=ANSWER_SECONDS)
+            there = access.bucket(centre, ref.tenant.tenant).head_within(f"{ref.name}/config")
         except Unreachable as error:
             away[centre] = error
             continue

@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any
 
 from orchestrator.catalogue.records import Point, SourceCopy
 from orchestrator.errors import CheckFailed
 from orchestrator.vault.restic import Repository
+from policies.site import SystemRef
 from policies.suspicion import Signal
 
 FORMAT = 1
@@ -141,6 +143,39 @@ def as_point(document: PointDocument, snapshot: str) -> Point:
         suspicion=document.suspicion,
         bypassed=document.bypassed,
     )
+
+
+def compose_document(
+    ref: SystemRef,
+    run_id: str,
+    proofs: tuple[SourceProof, ...],
+    *,
+    consistent: bool | None = None,
+    suspicion: tuple[Signal, ...] = (),
+    bypassed: tuple[str, ...] = (),
+) -> PointDocument:
+    """Return the document of what a run has read of a system, finished now."""
+    return PointDocument(
+        point=run_id,
+        run=run_id,
+        tenant=ref.tenant.tenant,
+        system=ref.name,
+        tier=ref.tier.tier,
+        data_time=min(each.copy.data_time for each in proofs),  # all sources are complete up to the oldest of them
+        finished_at=datetime.now(UTC),
+        program=f"tricenter {version('tricenter')}",
+        sources=proofs,
+        consistent=consistent,
+        suspicion=suspicion,
+        bypassed=bypassed,
+    )
+
+
+def write_document(repository: Repository, document: PointDocument, tags: tuple[str, ...]) -> str:
+    """Store a document in a snapshot of its own, and return the id of that."""
+    with repository.backup_stream(FILENAME, host=document.tenant, tags=tags) as stream:
+        stream.write(document.as_bytes())
+        return stream.commit().snapshot_id
 
 
 def read_document(repository: Repository, point: Point) -> PointDocument:

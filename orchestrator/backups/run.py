@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import version
 
 from orchestrator.backups.access import Access, repository_lease
-from orchestrator.backups.destination import ANSWER_SECONDS, Destination, choose_destination, had_repository
+from orchestrator.backups.destination import Destination, choose_destination, had_repository
 from orchestrator.backups.digests import digests_by_source
-from orchestrator.backups.document import FILENAME, TAG, PointDocument, SourceProof, as_point
+from orchestrator.backups.document import TAG, PointDocument, SourceProof, as_point, compose_document, write_document
 from orchestrator.backups.group import Group, back_up_group
 from orchestrator.backups.hooks import check_hooks
 from orchestrator.backups.landings import observe_landings
@@ -26,7 +24,6 @@ from orchestrator.errors import CheckFailed, Refused, Unreachable
 from orchestrator.vault.restic import Repository
 from policies.epoch import NEVER_MOVED, Place
 from policies.site import SystemRef
-from policies.suspicion import Signal
 from policies.work import copy_centres
 
 
@@ -63,7 +60,10 @@ def back_up(
             if run.changed("poison")
             else UNJUDGED
         )
-        document = partial(_document, run.id, ref, judged.noted(proofs), consistent, judged.signals, tuple(to.bypassed))
+        document = partial(
+            compose_document, ref, run.id, judged.noted(proofs),
+            consistent=consistent, suspicion=judged.signals, bypassed=tuple(to.bypassed),
+        )  # fmt: skip
         point = run.step("publish-document", _publish, access, document, repository, ref, active)
         return run.step("observe-landing", _landed, access, ref, centre, point)
 
@@ -105,7 +105,7 @@ def _centre_that_has_it(access: Access, ref: SystemRef, centre: str, run_id: str
         if other == centre:
             continue
         try:
-            if access.bucket(other, ref.tenant.tenant).head_within(f"{ref.name}/config", seconds=ANSWER_SECONDS):
+            if access.bucket(other, ref.tenant.tenant).head_within(f"{ref.name}/config"):
                 return other
         except Unreachable:
             # Only a system that never had a repository may start while the other centre cannot be asked.
@@ -128,36 +128,9 @@ def _publish(
     # A failover in the meantime: what was read is no longer the system.
     check_unmoved(access, str(ref), repository.bucket.centre, active)
     document = make()
-    tags = (f"point={document.point}", TAG)
-    with repository.backup_stream(FILENAME, host=ref.tenant.tenant, tags=tags) as stream:
-        stream.write(document.as_bytes())
-        point = as_point(document, stream.commit().snapshot_id)
+    point = as_point(document, write_document(repository, document, (f"point={document.point}", TAG)))
     access.digests.keep(ref, point.document, digests_by_source(document))
     return point
-
-
-def _document(
-    run_id: str,
-    ref: SystemRef,
-    proofs: tuple[SourceProof, ...],
-    consistent: bool | None,
-    suspicion: tuple[Signal, ...],
-    bypassed: tuple[str, ...],
-) -> PointDocument:
-    return PointDocument(
-        point=run_id,
-        run=run_id,
-        tenant=ref.tenant.tenant,
-        system=ref.name,
-        tier=ref.tier.tier,
-        data_time=min(each.copy.data_time for each in proofs),  # all sources are complete up to the oldest of them
-        finished_at=datetime.now(UTC),
-        program=f"tricenter {version('tricenter')}",
-        sources=proofs,
-        consistent=consistent,
-        suspicion=suspicion,
-        bypassed=bypassed,
-    )
 
 
 def _landed(access: Access, ref: SystemRef, centre: str, point: Point) -> PointAt:

@@ -38,6 +38,9 @@ __all__ = [
 #: Between two looks at a vault that seems to be away.
 BREATH_SECONDS = 1.0
 
+#: How long one answer of a vault is waited for before it counts as away.
+ANSWER_SECONDS = 5.0
+
 XML = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 
 
@@ -83,7 +86,7 @@ class Bucket:
         """Return what is known of one object, or None when there is none."""
         return self._head(key, None)
 
-    def head_within(self, key: str, *, seconds: float) -> Entry | None:
+    def head_within(self, key: str, *, seconds: float = ANSWER_SECONDS) -> Entry | None:
         """Return the same as `head`, or find the vault away: two answers are waited for, so many seconds each."""
         try:
             return self._head(key, seconds)

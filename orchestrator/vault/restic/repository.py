@@ -40,8 +40,6 @@ FORGET_AT_ONCE = 500
 FIND_AT_ONCE = 5000
 #: Each folder that is lost is asked for again for most of a minute.
 FIND_SECONDS = 300.0
-#: How long the vault has to answer when restic seems to have lost it.
-ANSWER_SECONDS = 5.0
 PRUNE_REFUSES = r"missing from the repository|packs from index missing|does not match calculated size|incomplete"
 
 
@@ -362,7 +360,7 @@ class Repository:
 
     def _answers(self) -> bool:
         try:
-            self.bucket.head_within(f"{self.prefix}/config", seconds=ANSWER_SECONDS)
+            self.bucket.head_within(f"{self.prefix}/config")
         except Unreachable:
             return False
         except TricenterError:  # a refusal is an answer
