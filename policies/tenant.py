@@ -174,7 +174,7 @@ class PathSource(Model):
         if not misfits:
             excludes = Excludes(self.exclude, self.path)
             misfits = [
-                Misfit(("canaries", str(number)), canary, "a file that exclude does not leave out")
+                Misfit(("canaries", number), canary, "a file that exclude does not leave out")
                 for number, canary in enumerate(self.canaries)
                 if any(map(excludes.leave_out, accumulate((name,) for name in canary.split("/"))))
             ]

@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from policies.bandwidth import BandwidthWindow
 from policies.escrow import Escrow
 from policies.hooks import Hook, Hooks, SourceHooks
 from policies.limits import Limit
@@ -74,6 +75,7 @@ MODEL_OF: dict[str, type[BaseModel]] = {
     "location": Location,
     "cloud": Cloud,
     "vault": Vault,
+    "bandwidth": BandwidthWindow,
     "zones.NAME": NetworkZone,
     "blackouts": Blackout,
     "approval": ApprovalRule,
