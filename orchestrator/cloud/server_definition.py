@@ -16,6 +16,7 @@ from orchestrator.cloud.calls import listed
 from orchestrator.cloud.connection import Connection, cloud_name
 from orchestrator.cloud.definition import as_bytes, said
 from orchestrator.cloud.faults import explained, repeat
+from orchestrator.cloud.marks import unmarked
 from orchestrator.errors import CheckFailed, InvalidInput, UnknownName
 
 FORMAT = 1
@@ -35,6 +36,7 @@ class Disk:
 class ServerSeen:
     """A server as it is: its definition, and its volumes in the order of their devices, the one it boots from first."""
 
+    id: str
     definition: Mapping[str, Any]
     disks: tuple[Disk, ...]
 
@@ -61,7 +63,7 @@ def read_server(connection: Connection, name: str) -> ServerSeen:
         raise InvalidInput(f"there are {len(same)} servers named {name!r}: {ids}", hint="rename all but one")
     (found,) = same
     _check_all_in_volumes(found)
-    disks, volumes = _disks(connection, found)
+    disks, volumes = _disks(connection, found.id)
     definition = {
         "format": FORMAT,
         "name": found.name,
@@ -75,7 +77,20 @@ def read_server(connection: Connection, name: str) -> ServerSeen:
         "volumes": volumes,
         "ports": _ports(connection, found.id),
     }
-    return ServerSeen(definition, disks)
+    if not disks:
+        raise InvalidInput(
+            f"the server {found.name} has no volume", hint="name a server that boots from a volume, or no server"
+        )
+    return ServerSeen(found.id, definition, disks)
+
+
+def attached(connection: Connection, server_id: str) -> list[tuple[str, str]]:
+    """Return device and id of each volume that a server has, the one it boots from first. One request."""
+    found = listed(connection, "list a server's volumes", lambda: connection.compute.volume_attachments(server_id))
+    if nowhere := [each.volume_id for each in found if not each.device]:
+        raise CheckFailed(f"the cloud does not say at which device a server has {', '.join(nowhere)}")
+    pairs = ((each.device.rpartition("/")[2], str(each.volume_id)) for each in found)
+    return sorted(pairs, key=lambda pair: (len(pair[0]), pair[0]))
 
 
 def _check_all_in_volumes(found: Any) -> None:
@@ -94,28 +109,21 @@ def _check_all_in_volumes(found: Any) -> None:
         )
 
 
-def _disks(connection: Connection, server: Any) -> tuple[tuple[Disk, ...], list[dict[str, Any]]]:
-    attached = listed(connection, "list a server's volumes", lambda: connection.compute.volume_attachments(server.id))
+def _disks(connection: Connection, server_id: str) -> tuple[tuple[Disk, ...], list[dict[str, Any]]]:
     disks, told = [], []
-    for each in sorted(attached, key=lambda each: (len(each.device or ""), each.device or "")):
-        if not each.device:
-            raise CheckFailed(f"the cloud does not say at which device {server.name} has the volume {each.volume_id}")
-        device, volume = each.device.rpartition("/")[2], _volume(connection, each.volume_id)
+    for device, volume_id in attached(connection, server_id):
+        volume = _volume(connection, volume_id)
         disks.append(Disk(device, volume.id, volume.name or "", volume.size * GIB))
         told.append(
             {
                 "device": device,
                 "name": volume.name or "",
-                "description": volume.description or "",
+                "description": unmarked(volume.description),
                 "size": volume.size,
                 "type": volume.volume_type,
                 "bootable": bool(volume.is_bootable),
                 "metadata": said(volume.metadata),
             }
-        )
-    if not disks:
-        raise InvalidInput(
-            f"the server {server.name} has no volume", hint="name a server that boots from a volume, or no server"
         )
     return tuple(disks), told
 

@@ -19,7 +19,7 @@ from orchestrator.backups.document import SERVER, SourceProof
 from orchestrator.backups.sources.volume import VolumeSnapshot, snapshot_copy, store_volume
 from orchestrator.catalogue.records import Point, SourceCopy
 from orchestrator.cloud.block_storage import Volume, get_volume
-from orchestrator.cloud.server_definition import ServerSeen, read_server
+from orchestrator.cloud.server_definition import ServerSeen, attached, read_server
 from orchestrator.engine.port import Run
 from orchestrator.errors import CheckFailed
 from orchestrator.vault.restic import Repository
@@ -102,17 +102,13 @@ def _look(cloud: Any, name: str) -> Looked:
 
 
 def _unchanged(cloud: Any, name: str, before: ServerSeen) -> None:
-    now = read_server(cloud, name)
-    if now.disks != before.disks:
+    had, has = {each.device: each.id for each in before.disks}, dict(attached(cloud, before.id))
+    if had != has:
+        differ = sorted(device for device in had.keys() | has.keys() if had.get(device) != has.get(device))
         raise CheckFailed(
-            f"the volumes of the server {name} changed while it was captured: "
-            f"{_told(before)} before, {_told(now)} after",
+            f"the volumes of the server {name} changed while it was captured, at {', '.join(differ)}",
             hint="run the backup again",
         )
-
-
-def _told(seen: ServerSeen) -> str:
-    return ", ".join(f"{each.device} {each.name or each.id}" for each in seen.disks)
 
 
 def _volume(cloud: Any, volume_id: str) -> Volume:

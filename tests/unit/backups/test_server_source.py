@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -12,18 +12,22 @@ import pytest
 from orchestrator.backups.document import PointDocument, SourceProof, as_point
 from orchestrator.backups.parts import choose_parts
 from orchestrator.backups.places import place_of
-from orchestrator.backups.sources import source_at
-from orchestrator.backups.sources.server import Looked, ServerSnapshot, changed_volumes
+from orchestrator.backups.sources import server, source_at
+from orchestrator.backups.sources.server import Looked, ServerSnapshot, capture_server, changed_volumes
 from orchestrator.backups.sources.volume import VolumeSnapshot
 from orchestrator.catalogue.records import Point, SourceCopy
+from orchestrator.cloud import volumes
+from orchestrator.cloud.block_storage import Volume
 from orchestrator.cloud.server_definition import Disk, ServerSeen
 from orchestrator.engine.journal import decode, encode
-from orchestrator.errors import InvalidInput, UnknownName
+from orchestrator.engine.port import Run
+from orchestrator.errors import CheckFailed, InvalidInput, UnknownName
 from orchestrator.escrow.runbook import runbook_markdown
 from policies.load import check_site, load_site
 from policies.plan import effective_probes
 from policies.site import Site, SystemRef
 from policies.spot import judge_server
+from policies.tenant import ServerSource
 from tests.unit.policies.conftest import SITE, TENANT
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -86,9 +90,52 @@ def test_volumes_that_came_and_went_are_told_and_a_server_that_is_new_is_none_of
 
 
 def test_what_was_captured_outlives_the_process() -> None:
-    seen = ServerSeen({"name": "front"}, (Disk("vda", "v-1", "root", 1 << 30),))
+    seen = ServerSeen("s-1", {"name": "front"}, (Disk("vda", "v-1", "root", 1 << 30),))
     taken = ServerSnapshot(Looked(seen, NOW), {"web.vda": VolumeSnapshot("snap", NOW, 1 << 30)})
     assert decode(encode(taken)) == taken
+
+
+class Stored:
+    """The engine's run as far as capturing needs it."""
+
+    id = "20261123T080000Z"
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def step(self, name: str, act: Callable[..., Any], /, *arguments: Any) -> Any:
+        self.said.append(name)
+        return act(*arguments)
+
+    def cleanup(self, action: str, /, **arguments: str) -> None:
+        self.said.append(f"{action} {arguments['name']}")
+
+
+def test_volumes_are_captured_between_two_looks_and_one_that_comes_in_between_fails_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    disks = (Disk("vda", "v-1", "root", 1 << 30), Disk("vdb", "v-2", "", 1 << 30))
+    monkeypatch.setattr(server, "read_server", lambda *_: ServerSeen("s-1", {"name": "front"}, disks))
+    monkeypatch.setattr(server, "get_volume", lambda _, key: Volume(key, "", 1 << 30, "in-use", None))
+    monkeypatch.setattr(volumes, "delete_all_named", lambda *_: None)
+    monkeypatch.setattr(volumes, "snapshot_volume", lambda _, key, name: f"snapshot of {key} as {name}")
+    monkeypatch.setattr(server, "attached", lambda *_: [("vda", "v-1"), ("vdb", "v-2")])
+    source, run = ServerSource(kind="server", server="front"), Stored()
+    taken = capture_server(cast(Run, run), "web", source, "production", None, "health")
+    assert {copy: each.snapshot_id for copy, each in taken.volumes.items()} == {
+        f"web.{device}": f"snapshot of {key} as tricenter-{run.id}-web.{device}"
+        for device, key in (("vda", "v-1"), ("vdb", "v-2"))
+    }
+    assert taken.looked.at <= min(each.data_time for each in taken.volumes.values())
+    assert run.said == [
+        "look:web",
+        f"delete-cloud-objects tricenter-{run.id}-web.vda", "snapshot:web.vda",
+        f"delete-cloud-objects tricenter-{run.id}-web.vdb", "snapshot:web.vdb",
+        "look-again:web",
+    ]  # fmt: skip
+    monkeypatch.setattr(server, "attached", lambda *_: [("vda", "v-1"), ("vdb", "v-9"), ("vdc", "v-3")])
+    with pytest.raises(CheckFailed, match="changed while it was captured, at vdb, vdc"):
+        capture_server(cast(Run, Stored()), "web", source, "production", None, "health")
 
 
 def test_no_run_puts_it_in_a_place_and_the_way_out_is_told(ref: SystemRef) -> None:
