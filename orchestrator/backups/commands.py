@@ -20,7 +20,6 @@ from orchestrator.backups.replication import SystemReplicated, Way
 from orchestrator.backups.restore_commands import restore
 from orchestrator.backups.run import check_sources
 from orchestrator.backups.settle_commands import settle_
-from orchestrator.backups.sources.server import changed_volumes
 from orchestrator.backups.spot_commands import spot_check
 from orchestrator.backups.upkeep_commands import expire, verify
 from orchestrator.batch import Batch, Ended, raise_failures
@@ -29,6 +28,7 @@ from orchestrator.epoch.fence import check_fence
 from orchestrator.errors import CheckFailed, InvalidInput, TricenterError, Unreachable
 from orchestrator.vault.replicate import replicate as copy_objects
 from policies.site import SystemRef
+from policies.suspicion import changed_volumes
 
 if TYPE_CHECKING:
     from orchestrator.app import App
@@ -102,7 +102,10 @@ def _tell_changed_servers(app: App, ended: Sequence[Ended[SystemRef, PointAt]]) 
         made = each.result.point
         older = (point for point in app.catalogue.points(made.tenant, made.system) if point.data_time < made.data_time)
         before = max(older, key=lambda point: point.data_time, default=None)
-        if before and (changed := changed_volumes(before, made)):
+        if before is None:
+            continue
+        came, went = changed_volumes(*([copy.source for copy in point.sources] for point in (before, made)))
+        if changed := [*(f"+{name}" for name in came), *(f"-{name}" for name in went)]:
             app.progress_console.print(
                 f"{each.subject}: 云主机的云硬盘有变化 the volumes of its servers changed since point {before.id}: "
                 f"{', '.join(changed)}",

@@ -17,13 +17,13 @@ from typing import Any
 
 from orchestrator.backups.document import SERVER, SourceProof
 from orchestrator.backups.sources.volume import VolumeSnapshot, snapshot_copy, store_volume
-from orchestrator.catalogue.records import Point, SourceCopy
+from orchestrator.catalogue.records import SourceCopy
 from orchestrator.cloud.block_storage import Volume, get_volume
 from orchestrator.cloud.server_definition import ServerSeen, attached, read_server
 from orchestrator.engine.port import Run
 from orchestrator.errors import CheckFailed
 from orchestrator.vault.restic import Repository
-from policies.tenant import ServerSource, copy_name, source_of
+from policies.tenant import ServerSource, copy_name
 
 
 def check_server(source: ServerSource, cloud: Any) -> None:
@@ -81,19 +81,6 @@ def store_server(
         for copy, snapshot in taken.volumes.items()
     )
     return (definition, *volumes)
-
-
-def changed_volumes(before: Point, now: Point) -> tuple[str, ...]:
-    """Return which volumes of servers came (`+web.vdb`) and went (`-web.vdb`) between two points of a system. Pure."""
-    had, has = (
-        {each.source: source_of(each.source) for each in point.sources if each.source != source_of(each.source)}
-        for point in (before, now)
-    )
-    # A server that one of the points does not hold at all is the site's change, not the server's.
-    both = {each.source for each in before.sources} & {each.source for each in now.sources}
-    came = [f"+{copy}" for copy, server in has.items() if copy not in had and server in both]
-    went = [f"-{copy}" for copy, server in had.items() if copy not in has and server in both]
-    return (*came, *went)
 
 
 def _look(cloud: Any, name: str) -> Looked:

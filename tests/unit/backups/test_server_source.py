@@ -9,13 +9,13 @@ from typing import Any, cast
 
 import pytest
 
-from orchestrator.backups.document import PointDocument, SourceProof, as_point
+from orchestrator.backups.document import PointDocument, SourceProof
 from orchestrator.backups.parts import choose_parts
 from orchestrator.backups.places import place_of
 from orchestrator.backups.sources import server, source_at
-from orchestrator.backups.sources.server import Looked, ServerSnapshot, capture_server, changed_volumes
+from orchestrator.backups.sources.server import Looked, ServerSnapshot, capture_server
 from orchestrator.backups.sources.volume import VolumeSnapshot
-from orchestrator.catalogue.records import Point, SourceCopy
+from orchestrator.catalogue.records import SourceCopy
 from orchestrator.cloud import volumes
 from orchestrator.cloud.block_storage import Volume
 from orchestrator.cloud.server_definition import Disk, ServerSeen
@@ -27,6 +27,7 @@ from policies.load import check_site, load_site
 from policies.plan import effective_probes
 from policies.site import Site, SystemRef
 from policies.spot import judge_server
+from policies.suspicion import Sign, changed_volumes, lost_volume_signals
 from policies.tenant import ServerSource
 from tests.unit.policies.conftest import SITE, TENANT
 
@@ -59,10 +60,6 @@ def document(*devices: str) -> PointDocument:
     return PointDocument("p1", "p1", "health", "his", "t", NOW, NOW, "test", sources)
 
 
-def point(*devices: str) -> Point:
-    return as_point(document(*devices), "1" * 64)
-
-
 def names(ref: SystemRef, held: PointDocument, source: str | None) -> Sequence[str]:
     return [each.source for each in choose_parts(ref, held, source, [], lambda *_: False)]
 
@@ -83,10 +80,13 @@ def test_the_document_brings_the_copies_back(ref: SystemRef) -> None:
 
 
 def test_volumes_that_came_and_went_are_told_and_a_server_that_is_new_is_none_of_them() -> None:
-    assert changed_volumes(point("vda", "vdb"), point("vda", "vdc")) == ("+web.vdc", "-web.vdb")
-    assert changed_volumes(point("vda"), point("vda")) == ()
-    bare = as_point(PointDocument("p0", "p0", "health", "his", "t", NOW, NOW, "test", (proof("files", "path"),)), "")
-    assert changed_volumes(bare, point("vda")) == changed_volumes(point("vda"), bare) == ()
+    before, now = ["files", "web", "web.vda", "web.vdb"], ["files", "web", "web.vda", "web.vdc"]
+    assert changed_volumes(before, now) == (("web.vdc",), ("web.vdb",))
+    assert changed_volumes(before, before) == ((), ())
+    assert changed_volumes(["files"], now) == changed_volumes(before, ["files"]) == ((), ())
+    (signal,) = lost_volume_signals(before, now)
+    assert (signal.sign, signal.source) == (Sign.EMPTY, "web.vdb")
+    assert list(lost_volume_signals(now, [*now, "web.vdd"])) == []
 
 
 def test_what_was_captured_outlives_the_process() -> None:
