@@ -39,6 +39,15 @@ def test_help_loads_no_heavy_library(arguments: list[str]) -> None:
     assert ended.stdout.splitlines()[-1] == "LOADED [] 0"
 
 
+def test_a_backup_of_files_does_not_pay_for_the_cloud() -> None:
+    script = (
+        "import sys, orchestrator.backups.commands, orchestrator.backups.flows, orchestrator.backups.sources.path\n"
+        "print('LOADED', sorted({'openstack', 'boto3'} & sys.modules.keys()))"
+    )
+    ended = run([sys.executable, "-c", script], deadline_seconds=30)
+    assert ended.stdout.splitlines()[-1] == "LOADED []"
+
+
 def test_every_command_of_the_help_loads() -> None:
     context = click.Context(cli.cli)
     for name in cli.COMMANDS:
