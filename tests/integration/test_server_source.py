@@ -15,6 +15,9 @@ import pytest
 
 from orchestrator import cli
 from orchestrator.app import App
+from orchestrator.backups.commands import _tell_changed_servers
+from orchestrator.batch import Ended
+from orchestrator.catalogue.records import PointAt
 from orchestrator.cloud import block_storage, compute, image, volumes
 from orchestrator.cloud.connection import Connection
 from orchestrator.cloud.server_definition import read_server
@@ -157,13 +160,13 @@ def points(town: Town) -> tuple[Any, Any]:
 
 
 def test_a_volume_that_is_attached_later_is_in_the_next_point_of_one_moment(
-    town: Town, points: tuple[Any, Any], capsys: pytest.CaptureFixture[str]
+    town: Town, points: tuple[Any, Any]
 ) -> None:
     before, after = ([(each.source, each.kind) for each in point.sources] for point in points)
     assert before == [("web", "server"), ("web.vda", "volume")]
     assert after == [*before, ("web.vdb", "volume")]
     assert [each.consistent for each in points] == [True, True]
-    assert volumes.block_storage.snapshots(town.cloud) == []
+    assert block_storage.snapshots(town.cloud) == []
     assert {each.name for each in block_storage.volumes(town.cloud)} == {"portal-vda", "portal-vdb"}
 
 
@@ -172,9 +175,8 @@ def test_the_whole_server_comes_back_from_the_province_and_is_proved(
 ) -> None:
     words = ("backup", "restore", town.portal, "--centre", "provincial", "--point", points[1].id, "--source", "web")
     done = told(*words, "--target", str(tmp_path))
-    assert {each["source"]: each["proved"] for each in done["restored"]} == dict.fromkeys(
-        ("web", "web.vda", "web.vdb"), True
-    )
+    proved = {name: each["proved"] for name, each in done["restored"].items()}
+    assert proved == dict.fromkeys(("web", "web.vda", "web.vdb"), True)
     definition = json.loads((tmp_path / "web" / "server.json").read_text("utf-8"))
     assert (tmp_path / "web" / "server.json").read_bytes() == read_server(town.cloud, "portal-web").as_bytes()
     assert definition["flavor"]["name"] == FLAVOR
@@ -205,10 +207,6 @@ def test_a_drill_proves_every_volume_and_no_failover_is_possible(
 def test_what_was_attached_is_told_and_a_server_that_is_not_there_is_refused(
     town: Town, points: tuple[Any, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from orchestrator.backups.commands import _tell_changed_servers
-    from orchestrator.batch import Ended
-    from orchestrator.catalogue.records import PointAt
-
     app = town.app
     at = PointAt(points[1], "same-city", points[1].finished_at, None)
     _tell_changed_servers(app, [Ended(app.system(town.portal), at, None)])
