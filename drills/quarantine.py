@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,10 +97,15 @@ def _take(run: Run, program: Program, ref: SystemRef, away: Away) -> Quarantine:
         run.step("check-sources", _check_sources, program, ref, away)
         run.step("open-repository", open_repository, program, ref, away.vault)
         proofs = tuple(
-            back_up_source(run, program, ref, name, away.taken_from, repository, (f"{TAG}={run.id}", f"source={name}"))
+            proof
             for name in ref.system.sources
+            for proof in back_up_source(run, program, ref, name, away.taken_from, repository, partial(_tags, run.id))
         )
         return run.step("publish-document", _publish, program, repository, ref, run.id, proofs, away)
+
+
+def _tags(run_id: str, copy: str) -> tuple[str, str]:
+    return f"{TAG}={run_id}", f"source={copy}"
 
 
 def _check_sources(program: Program, ref: SystemRef, away: Away) -> list[str]:
@@ -198,8 +204,8 @@ def _of_source(
     repository: Repository, old: SourceProof, new: SourceProof, scratch: Path, run_id: str, number: int
 ) -> list[Differences]:
     name = old.copy.source
-    if old.copy.kind == "mysql":  # no plan moves one to another centre, so none comes back changed
-        raise CheckFailed(f"{name}: the tables of a mysql source are not compared row by row")
+    if old.copy.kind in ("mysql", "server"):  # no plan moves one to another centre, so none comes back changed
+        raise CheckFailed(f"{name}: what a {old.copy.kind} source holds is not compared")
     if old.copy.kind == "postgresql":
         same = old.facts["tables"] == new.facts["tables"]
         return [] if same else _of_databases(repository, old.copy, new.copy, scratch, run_id, number)

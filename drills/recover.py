@@ -18,9 +18,9 @@ from drills.deadline import stop_after
 from drills.grounds import Ground, ground_for
 from drills.kinds import Shape
 from drills.measure import AGAIN
-from drills.probes import Restored, probe_data, read_figure
+from drills.probes import Restored, probe_data, probe_image, read_figure
 from orchestrator.backups.access import repository_lease
-from orchestrator.backups.document import PointDocument, read_document
+from orchestrator.backups.document import PointDocument, SourceProof, read_document
 from orchestrator.catalogue import leases
 from orchestrator.catalogue.records import Point
 from orchestrator.engine.port import Run
@@ -38,6 +38,7 @@ from policies.probe import (
     SqlProbe,
 )
 from policies.site import SystemRef
+from policies.tenant import source_of
 
 if TYPE_CHECKING:
     from drills.flows import Program
@@ -153,7 +154,7 @@ class _Recovery:
             fetched = self.run.step(f"fetch-document{self.suffix}", _fetch, repository, task.point, task.ref)
             self.document = fetched.document
             for proof in fetched.document.sources:
-                if proof.copy.source in task.ref.system.sources:
+                if source_of(proof.copy.source) in task.ref.system.sources:
                     self._ground.restore(repository, proof, self.suffix)
         with space_watched(scratch):
             self._prove_data()
@@ -166,6 +167,10 @@ class _Recovery:
             if isinstance(each, DATA_PROBES) and each.source not in self._ground.proved:
                 name = f"probe:{number}:{each.kind}:{each.source}{self.suffix}"
                 self._found(name, self.run.step(name, probe_data, each, self.document, restored).passed)
+        for proof in self._disks:
+            copy = proof.copy.source
+            name = f"probe:image:{copy}{self.suffix}"
+            self._found(name, self.run.step(name, probe_image, proof, restored.path(copy)).passed)
         for number, one in enumerate(self.task.plan.reconcile, 1):
             for side in (one.left, one.right):
                 if side.system == str(self.task.ref):
@@ -188,6 +193,13 @@ class _Recovery:
         self.failed.append(name)
         if self.task.shape.activates:
             raise CheckFailed(f"{self.task.ref}: {name} found something else", hint="see the run's evidence")
+
+    @property
+    def _disks(self) -> list[SourceProof]:
+        """The volumes of servers that the point holds: only it knows how many, so no plan has their probes."""
+        assert self.document is not None
+        held = ((source_of(each.copy.source), each) for each in self.document.sources)
+        return [each for source, each in held if source != each.copy.source and source in self.task.ref.system.sources]
 
     @property
     def _probes(self) -> tuple[Any, ...]:

@@ -10,8 +10,10 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from copy import copy
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.errors import InvalidInput, UnknownName
@@ -28,10 +30,12 @@ if TYPE_CHECKING:
     from orchestrator.engine.port import Actions, FlowSpec
     from orchestrator.secrets import Secret
     from orchestrator.vault.locks import LockKeeper
+    from orchestrator.vault.pace import Bandwidth
     from orchestrator.vault.probing import Probed
     from orchestrator.vault.register import Register
     from orchestrator.vault.restic import Repository
     from orchestrator.vault.s3 import Bucket, Credential, VaultAdmin
+    from policies.bandwidth import Rates
     from policies.site import Site, SystemRef, Vault
 
 DEFAULT_STATE = Path("/var/lib/tricenter") if os.geteuid() == 0 else Path.home() / ".local/state/tricenter"
@@ -79,6 +83,9 @@ class App:
 
     def __init__(self, site_folder: Path | None, overlay: Path | None, *, debug: bool = False) -> None:
         self.site_folder, self.overlay, self.debug = site_folder, overlay, debug
+        self._limiting = Lock()
+        self._limited: App | None = None
+        self._bandwidths: Mapping[str, Bandwidth] = {}
 
     @cached_property
     def console(self) -> Console:
@@ -122,6 +129,22 @@ class App:
         if name not in self.site.tenants:
             raise UnknownName("tenant", name, self.site.tenants)
         return [ref for ref in self.site.systems() if ref.tenant.tenant == name]
+
+    def limited(self) -> App:
+        """Return the same object graph, whose ways to the vaults keep to their bandwidth. Shared by all that ask."""
+        from orchestrator.vault.pace import bandwidths
+
+        with self._limiting:
+            if self._limited is None:
+                _ = self.catalogue  # before the copy, which has then the same one
+                twin = copy(self)
+                twin._limited, twin._bandwidths = twin, bandwidths(self.site)
+                self._limited = twin
+        return self._limited
+
+    def rates(self) -> dict[str, Rates]:
+        """The rates that the ways to the vaults keep to now, by centre; nothing for one that is never held back."""
+        return {centre: each.rates() for centre, each in self._bandwidths.items()}
 
     # --- state
 
@@ -268,7 +291,8 @@ class App:
 
         vault = self.vault(centre)
         name = vault.bucket(tenant)
-        return Bucket(centre, vault.endpoint, vault.region, name, self._credential(credential, tenant))
+        key, pace = self._credential(credential, tenant), self._bandwidths.get(centre)
+        return Bucket(centre, vault.endpoint, vault.region, name, key, bandwidth=pace)
 
     def _expirer(self, centre: str) -> str:
         vault = self.vault(centre)
@@ -357,6 +381,7 @@ class App:
             self.secret(self.site.repository_password, tenant=tenant),
             remover=self._credential(self._expirer(centre), tenant),
             cache=self.state / "cache" / "restic",
+            bandwidth=self._bandwidths.get(centre),
         )
 
     def new_cloud(self, centre: str, **overrides: Any) -> Any:

@@ -17,13 +17,13 @@ from policies.tiers import CentreName
 DEFAULT_GROUP = "default"
 
 #: Kinds of source that are proved by drills, and put back by people.
-NOT_PLACED = ("mysql",)
+NOT_PLACED = ("mysql", "server")
 #: The places of a vault, and what its buckets are called unless it says otherwise.
 CENTRES = get_args(CentreName)
 DEFAULT_BUCKET_PREFIX = str(Vault.model_fields["bucket_prefix"].default)
 
 #: The kinds of source that need a cloud, and what for.
-HELD_BY_A_CLOUD = {"volume": "holds volumes", "cloud": "holds the tenant's project"}
+HELD_BY_A_CLOUD = {"volume": "holds volumes", "server": "holds servers", "cloud": "holds the tenant's project"}
 
 
 def systems_misfits(draft: Draft) -> Iterator[Finding]:

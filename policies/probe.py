@@ -40,7 +40,7 @@ class ObjectsProbe(Model):
 
 
 class DefinitionProbe(Model):
-    """The restored definition of the tenant's cloud is the one that was read at backup time, byte for byte."""
+    """The restored definition of the tenant's cloud, or of a server, is the one read at backup time, byte for byte."""
 
     kind: Literal["definition"] = "definition"
     source: Name
@@ -128,6 +128,7 @@ PROOF_OF_KIND: dict[str, type[Proof]] = {
     "postgresql": FingerprintProbe,
     "mysql": FingerprintProbe,
     "volume": ImageProbe,
+    "server": DefinitionProbe,
     "bucket": ObjectsProbe,
     "cloud": DefinitionProbe,
 }

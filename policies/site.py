@@ -9,6 +9,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
+from policies.bandwidth import BandwidthWindow, overlap_misfits
 from policies.escrow import Escrow
 from policies.limits import Limit, Slot
 from policies.plan import SYSTEM_PATTERN, Plan
@@ -72,6 +73,16 @@ class Vault(Model):
     register_credential: SecretRef | None = Field(
         None, description="JSON {access_key, secret_key} that reads and writes the register; admin_credential's if none"
     )
+
+    bandwidth: tuple[BandwidthWindow, ...] = Field(
+        (), description="how fast it may be used by the time of day; recoveries are never held back"
+    )
+
+    @model_validator(mode="after")
+    def _one_rate_at_a_time(self) -> Self:
+        if misfits := list(overlap_misfits(self.bandwidth)):
+            raise MisfitError(misfits)
+        return self
 
     def bucket(self, tenant: str) -> str:
         return f"{self.bucket_prefix}{tenant}"

@@ -128,5 +128,16 @@ def judge_volume(source: str, kind: str, point: int, live: int) -> Compared:
     return Compared(source, kind, 1, 1, 1, 0, faults)
 
 
+def judge_server(source: str, kind: str, point: Mapping[str, int], live: Mapping[str, int]) -> Compared:
+    """Return how a server compares with its point, by its volumes' sizes. One attached since is a change, no fault."""
+    gone = sorted(point.keys() - live.keys())
+    faults = [f"{len(gone)} volumes of the point are not there: {_some(gone)}"] if gone else []
+    for device in sorted(point.keys() & live.keys()):
+        if point[device] != live[device]:
+            faults.append(f"the volume {device} has {live[device]} bytes, and {point[device]} in the point")
+    both = len(point.keys() & live.keys())
+    return Compared(source, kind, len(point), len(live), both, len(live.keys() - point.keys()), tuple(faults))
+
+
 def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")

@@ -6,13 +6,14 @@ from it unasked, until a person has looked at it and settled whether it is good 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from statistics import median
 from typing import Any
 
+from policies.tenant import source_of
 from policies.tiers import SuspicionRule
 
 #: Clocks of hosts differ by less than this; what differs by more was dated wrongly.
@@ -161,6 +162,22 @@ def canary_signals(
             yield Signal(Sign.CANARY, f"{each} is not there", source)
         elif before is not None and each in before and before[each] != now[each]:
             yield Signal(Sign.CANARY, f"{each} was changed", source)
+
+
+def changed_volumes(before: Collection[str], now: Collection[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return which volumes of servers came and which went between two points, by the names of the points' copies.
+
+    A server that one of them does not hold at all is a change of the site, and not of the server.
+    """
+    both = set(before) & set(now)
+    came = tuple(each for each in now if each not in both and source_of(each) in both)
+    return came, tuple(each for each in before if each not in both and source_of(each) in both)
+
+
+def lost_volume_signals(before: Collection[str], now: Collection[str]) -> Iterator[Signal]:
+    """Yield the volumes that servers have no more. Whoever took one off says so; else it would be let go in silence."""
+    for each in changed_volumes(before, now)[1]:
+        yield Signal(Sign.EMPTY, "the newest good point holds this volume, and the server has it no more", each)
 
 
 def date_signals(data_time: datetime, vault_time: datetime, newest: datetime | None) -> Iterator[Signal]:

@@ -174,7 +174,7 @@ class PathSource(Model):
         if not misfits:
             excludes = Excludes(self.exclude, self.path)
             misfits = [
-                Misfit(("canaries", str(number)), canary, "a file that exclude does not leave out")
+                Misfit(("canaries", number), canary, "a file that exclude does not leave out")
                 for number, canary in enumerate(self.canaries)
                 if any(map(excludes.leave_out, accumulate((name,) for name in canary.split("/"))))
             ]
@@ -213,6 +213,13 @@ class VolumeSource(Model):
     volume: Words = Field(description="name of the volume in the tenant's project at production")
 
 
+class ServerSource(Model):
+    """A Nova server of the tenant's project: its volumes, whichever they are by then, and its definition."""
+
+    kind: Literal["server"]
+    server: Words = Field(description="name of a server in the tenant's project at production that boots from a volume")
+
+
 class BucketSource(Model):
     """The objects of an S3 or Swift bucket as they are now. Older versions of them are not taken."""
 
@@ -236,14 +243,25 @@ class CloudSource(Model):
 
 
 Source = Annotated[
-    PathSource | PostgresqlSource | MysqlSource | VolumeSource | BucketSource | CloudSource, Field(discriminator="kind")
+    PathSource | PostgresqlSource | MysqlSource | VolumeSource | ServerSource | BucketSource | CloudSource,
+    Field(discriminator="kind"),
 ]
 
 #: Sources that stand at another centre as they stand at production, without being told: by the name of the volume,
 #: and as whatever the tenant has there.
 KINDS_ANYWHERE = frozenset({"volume", "cloud"})
 #: Sources that are read from a cloud.
-KINDS_OF_CLOUD = KINDS_ANYWHERE
+KINDS_OF_CLOUD = KINDS_ANYWHERE | {"server"}
+
+
+def copy_name(source: str, device: str) -> str:
+    """Return what the copy of a volume of a server is called: `web.vda`. No source has a dot in its name. Pure."""
+    return f"{source}.{device}"
+
+
+def source_of(copy: str) -> str:
+    """Return the source that a copy is of: the copy's own name, or of a server's volume the server's. Pure."""
+    return copy.partition(".")[0]
 
 
 class Server(Model):

@@ -33,7 +33,7 @@ class Model(BaseModel):
 class Misfit:
     """Values that are right one by one and wrong together: where (below the model), what stands there, what fits."""
 
-    at: tuple[str, ...]
+    at: tuple[str | int, ...]
     got: str
     want: str
     hint: str = ""
@@ -44,7 +44,7 @@ class MisfitError(ValueError):
 
     def __init__(self, misfits: Iterable[Misfit]) -> None:
         self.misfits = tuple(misfits)
-        super().__init__("; ".join(f"{'.'.join(each.at)}: want {each.want}" for each in self.misfits))
+        super().__init__("; ".join(f"{'.'.join(map(str, each.at))}: want {each.want}" for each in self.misfits))
 
 
 def parse_duration(text: Any) -> timedelta:

@@ -17,6 +17,7 @@ from zoneinfo import available_timezones
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from policies.bandwidth import BEGIN_PATTERN, END_PATTERN, RATE_PATTERN, RATE_WANTED
 from policies.document import Node, Trail
 from policies.findings import Finding, did_you_mean, nearest, spelled
 from policies.limits import SLOT_PATTERN
@@ -55,6 +56,9 @@ WANT_OF_PATTERN: dict[str, str] = {
     MOMENT_PATTERN: "a day (2026-09-28) or a minute of it (2026-09-28 18:00)",
     DAY_PATTERN: "a day (2026-10-01)",
     TIMEZONE_PATTERN: "a time zone such as Asia/Shanghai",
+    RATE_PATTERN: f"{RATE_WANTED}; 512KiB/s at least",
+    BEGIN_PATTERN: "a time of the day such as 08:00",
+    END_PATTERN: "a time of the day such as 20:00, 24:00 at the latest",
 }
 _SIMPLE: dict[Any, str] = {
     str: "text",
@@ -95,7 +99,10 @@ class Expected:
 
     @property
     def pattern(self) -> str | None:
-        return next((found for m in self.metadata if (found := getattr(m, "pattern", None))), None)
+        """The pattern of a text, also of one that is read into a number."""
+        schemas = (getattr(m, "json_schema", None) or {} for m in self.metadata)
+        read = (each["pattern"] for each in schemas if each.get("pattern") in WANT_OF_PATTERN)
+        return next((found for m in self.metadata if (found := getattr(m, "pattern", None))), next(read, None))
 
     @property
     def description(self) -> str:

@@ -25,6 +25,7 @@ from orchestrator.catalogue.records import PointAt
 from orchestrator.errors import InvalidInput
 from orchestrator.vault.restic import Repository
 from policies.site import SystemRef
+from policies.tenant import source_of
 from policies.work import copy_centres
 
 READERS = 4
@@ -85,7 +86,7 @@ def find(document: PointDocument, source: str | None, pattern: str) -> Iterator[
     """
     folded = pattern.casefold()
     for proof in document.sources:
-        if source not in (None, proof.copy.source):
+        if source not in (None, proof.copy.source, source_of(proof.copy.source)):
             continue
         for each in _files(proof) if is_tree(proof) else _facts(proof):
             name = each.name if "/" in pattern else each.name.rpartition("/")[2]

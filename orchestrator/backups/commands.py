@@ -28,6 +28,7 @@ from orchestrator.epoch.fence import check_fence
 from orchestrator.errors import CheckFailed, InvalidInput, TricenterError, Unreachable
 from orchestrator.vault.replicate import replicate as copy_objects
 from policies.site import SystemRef
+from policies.suspicion import changed_volumes
 
 if TYPE_CHECKING:
     from orchestrator.app import App
@@ -85,11 +86,31 @@ def run_backups(app: App, target: str | None, due: bool, jobs: int, dry_run: boo
     mine = only.without_running(ended) if only else ended
     if mine or output == "json":
         show.backups(app.console, mine, output)
+    _tell_changed_servers(app, mine)
     code = _tell_suspects(app, mine)
     if only:
         return only.conclude(ended) or code
     raise_failures(ended)
     return code
+
+
+def _tell_changed_servers(app: App, ended: Sequence[Ended[SystemRef, PointAt]]) -> None:
+    """Say whose servers have other volumes than in the point before: what came is in this one, what went is not."""
+    for each in ended:
+        if each.result is None or all(copy.kind != "server" for copy in each.result.point.sources):
+            continue
+        made = each.result.point
+        older = (point for point in app.catalogue.points(made.tenant, made.system) if point.data_time < made.data_time)
+        before = max(older, key=lambda point: point.data_time, default=None)
+        if before is None:
+            continue
+        came, went = changed_volumes(*([copy.source for copy in point.sources] for point in (before, made)))
+        if changed := [*(f"+{name}" for name in came), *(f"-{name}" for name in went)]:
+            app.progress_console.print(
+                f"{each.subject}: 云主机的云硬盘有变化 the volumes of its servers changed since point {before.id}: "
+                f"{', '.join(changed)}",
+                markup=False,
+            )
 
 
 def _tell_suspects(app: App, ended: Sequence[Ended[SystemRef, PointAt]]) -> int:

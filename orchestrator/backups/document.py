@@ -33,9 +33,10 @@ IMAGE = "volume.raw"
 
 #: Where a restore writes the roles and tablespaces of the server that a dump comes from.
 GLOBALS = "globals.sql"
-#: And the objects of a bucket, and the definition of a tenant's cloud.
+#: And the objects of a bucket, the definition of a tenant's cloud, and that of a server.
 ARCHIVE = "bucket.tar"
 DEFINITION = "cloud.json"
+SERVER = "server.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class SourceProof:
 
     `path`: the manifest of files, and the metadata of all entries. `postgresql`, `mysql`: rows and digest of each
     table. `volume`: size and SHA-256. `bucket`: the manifest of objects. `cloud`: SHA-256, and the digest of each item
-    of the definition.
+    of the definition. `server`: SHA-256, and its volumes; those are proofs of kind `volume`, named after it.
     """
 
     copy: SourceCopy

@@ -15,6 +15,7 @@ from orchestrator.backups.spot import spot_check
 from orchestrator.backups.verify import DEPTHS, verify_system
 from orchestrator.engine.port import FlowSpec, Run
 from orchestrator.errors import InvalidInput, UnknownName
+from policies.bandwidth import Rates
 from policies.site import SystemRef
 from policies.spot import parse_share
 from policies.tenant import KINDS_OF_CLOUD
@@ -26,8 +27,28 @@ class Program(Access, Protocol):
 
     def system(self, name: str) -> SystemRef: ...
 
+    def limited(self) -> Program:
+        """The same, whose ways to the vaults keep to their bandwidth."""
+
+    def rates(self) -> Mapping[str, Rates]:
+        """The rates of the ways to the vaults now, by centre."""
+
+
+def _at_its_pace(run: Run, program: Program) -> Program:
+    """Return what a run works with: within the bandwidth of the vaults, unless it is part of a recovery.
+
+    The rates that hold as it begins stand in its evidence.
+    """
+    if program.catalogue.run(run.id).parent:
+        return program
+    limited = program.limited()
+    if limited.rates():
+        run.attempt("bandwidth", limited.rates)
+    return limited
+
 
 def _back_up(run: Run, program: Program, arguments: Mapping[str, str]) -> Any:
+    program = _at_its_pace(run, program)
     ref, at = program.system(arguments["system"]), arguments.get("at")
     if at is not None and at not in copy_centres(ref):
         raise UnknownName(f"centre that keeps copies of {ref}", at, copy_centres(ref))
@@ -44,7 +65,7 @@ def _backup_slots(program: Program, arguments: Mapping[str, str]) -> tuple[str, 
 
 def _replicate(run: Run, program: Program, arguments: Mapping[str, str]) -> Any:
     ref = program.system(arguments["system"])
-    return replicate_system(run, program, ref, arguments["source"], arguments["target"])
+    return replicate_system(run, _at_its_pace(run, program), ref, arguments["source"], arguments["target"])
 
 
 def _replicate_slots(program: Program, arguments: Mapping[str, str]) -> tuple[str, ...]:
@@ -57,7 +78,8 @@ def _verify(run: Run, program: Program, arguments: Mapping[str, str]) -> Any:
     ref, depth = program.system(arguments["system"]), arguments["depth"]
     if depth not in DEPTHS:
         raise UnknownName("depth of verification", depth, DEPTHS)
-    return verify_system(run, program, ref, arguments["centre"], depth, everything=_is_yes(arguments, "everything"))
+    everything, paced = _is_yes(arguments, "everything"), _at_its_pace(run, program)
+    return verify_system(run, paced, ref, arguments["centre"], depth, everything=everything)
 
 
 def _expire(run: Run, program: Program, arguments: Mapping[str, str]) -> Any:
@@ -75,7 +97,7 @@ def _spot_check(run: Run, program: Program, arguments: Mapping[str, str]) -> Any
         share = None if sample is None else parse_share(sample)
     except ValueError as error:
         raise InvalidInput(f"sample: {error}") from error
-    return spot_check(run, program, program.system(arguments["system"]), sample=share)
+    return spot_check(run, _at_its_pace(run, program), program.system(arguments["system"]), sample=share)
 
 
 def _spot_check_slots(program: Program, arguments: Mapping[str, str]) -> tuple[str, ...]:
@@ -84,7 +106,7 @@ def _spot_check_slots(program: Program, arguments: Mapping[str, str]) -> tuple[s
 
 
 def _heal(run: Run, program: Program, arguments: Mapping[str, str]) -> Any:
-    return heal_system(run, program, program.system(arguments["system"]), arguments["centre"])
+    return heal_system(run, _at_its_pace(run, program), program.system(arguments["system"]), arguments["centre"])
 
 
 def _slots_at(program: Program, arguments: Mapping[str, str]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from orchestrator.backups.access import Access
@@ -59,9 +60,9 @@ class Group:
         return sorted(names, key=lambda name: not is_quick(source_at(self.ref, name, self.centre)))
 
     @staticmethod
-    def tags(run_id: str, source: str) -> tuple[str, str]:
-        """What the snapshot of a source is found by."""
-        return f"point={run_id}", f"source={source}"
+    def tags(run_id: str, copy: str) -> tuple[str, str]:
+        """What the snapshot of a copy is found by."""
+        return f"point={run_id}", f"source={copy}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def back_up_group(run: Run, group: Group) -> tuple[SourceProof, ...]:
         for name in names:
             if is_quick(source_at(group.ref, name, group.centre)):
                 captured[name] = _capture(run, group, name)
-    return tuple(_store(run, group, name, captured) for name in group.ref.system.sources)
+    return tuple(proof for name in group.ref.system.sources for proof in _store(run, group, name, captured))
 
 
 def _capture_frozen(run: Run, group: Group) -> Capture:
@@ -99,22 +100,21 @@ def _capture(run: Run, group: Group, name: str) -> Captured:
     if name in group.hooks.sources:
         # One step for the same reason.
         return run.step(f"capture:{name}", _capture_hooked, run, group, name)
-    return capture_source(run, group.access, group.ref, name, group.centre, group.repository, group.tags(run.id, name))
+    tags = partial(group.tags, run.id)
+    return capture_source(run, group.access, group.ref, name, group.centre, group.repository, tags)
 
 
 def _capture_hooked(run: Run, group: Group, name: str) -> Captured:
     inside, hooks = Inside(run), group.hooks.sources[name]
     with hooked(inside, group.access.catalogue, group.ref, hooks, name):
-        return capture_source(
-            inside, group.access, group.ref, name, group.centre, group.repository, group.tags(run.id, name)
-        )
+        tags = partial(group.tags, run.id)
+        return capture_source(inside, group.access, group.ref, name, group.centre, group.repository, tags)
 
 
-def _store(run: Run, group: Group, name: str, captured: Mapping[str, Captured]) -> SourceProof:
+def _store(run: Run, group: Group, name: str, captured: Mapping[str, Captured]) -> tuple[SourceProof, ...]:
     got = captured[name] if name in captured else _capture(run, group, name)
-    return store_source(
-        run, group.access, group.ref, name, group.centre, group.repository, group.tags(run.id, name), got
-    )
+    tags = partial(group.tags, run.id)
+    return store_source(run, group.access, group.ref, name, group.centre, group.repository, tags, got)
 
 
 class Inside:

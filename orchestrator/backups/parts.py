@@ -16,6 +16,7 @@ from orchestrator.backups.tree import as_path, below, entries, nearest
 from orchestrator.errors import CheckFailed, InvalidInput, UnknownName
 from orchestrator.vault.restic import Repository
 from policies.site import SystemRef
+from policies.tenant import source_of
 
 #: Tells whether there is a link, a special file or an empty folder at a path of a source: no manifest knows of those.
 IsThere = Callable[[SourceProof, str], bool]
@@ -72,7 +73,8 @@ def choose_parts(
     names = [each.copy.source for each in document.sources]
     if source is not None and source not in names:
         raise UnknownName("source in this recovery point", source, names)
-    proofs = [each for each in document.sources if source in (None, each.copy.source)]
+    # A server by its name is all that it is made of; one of its volumes has a name of its own.
+    proofs = [each for each in document.sources if source in (None, each.copy.source, source_of(each.copy.source))]
     if not paths:
         return [whole(each) for each in proofs]
     trees = [each for each in proofs if is_tree(each)]

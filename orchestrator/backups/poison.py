@@ -27,6 +27,7 @@ from policies.suspicion import (
     canary_signals,
     changed_share,
     date_signals,
+    lost_volume_signals,
     measure_signals,
     rewritten_share,
 )
@@ -105,6 +106,9 @@ def judge(access: Access, ref: SystemRef, active: str, repository: Repository, p
                 raise
             signals.append(Signal(Sign.UNCOMPARED, f"point {newest.id}, the newest good one, cannot be read: {error}"))
     since = not_good_since(access.catalogue, place, newest.finished_at) if newest else []
+    if newest:
+        held = [each.source for each in newest.sources]
+        signals += lost_volume_signals(held, [each.copy.source for each in proofs])
     past, measures = _Past(good, since, last), {}
     for proof in proofs:
         source = proof.copy.source

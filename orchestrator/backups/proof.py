@@ -50,7 +50,7 @@ def prove_source(proof: SourceProof, place: Path) -> Proof:
         return prove_image(proof, place)
     if proof.copy.kind == "bucket":
         return prove_objects(proof, hash_unpacked(place))
-    if proof.copy.kind == "cloud":
+    if proof.copy.kind in ("cloud", "server"):
         return prove_definition(proof, place)
     return Proof(False, f"{place.stat().st_size} bytes of SQL; a drill loads it and proves the tables")
 
@@ -96,7 +96,7 @@ def prove_objects(proof: SourceProof, got: Objects) -> Proof:
 
 
 def prove_definition(proof: SourceProof, file: Path) -> Proof:
-    """Prove a restored definition of a cloud: the SHA-256 of its bytes."""
+    """Prove a restored definition of a cloud or a server: the SHA-256 of its bytes."""
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     if digest == proof.facts["sha256"]:
         return Proof(True, f"{proof.copy.files} items, SHA-256 equal")

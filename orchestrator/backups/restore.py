@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.backups.asking import AnyServer
-from orchestrator.backups.document import ARCHIVE, DATABASES, DEFINITION, DUMP, IMAGE
+from orchestrator.backups.document import ARCHIVE, DATABASES, DEFINITION, DUMP, IMAGE, SERVER
 from orchestrator.backups.objects.archive import Input
 from orchestrator.backups.objects.folder import unpack_archive
 from orchestrator.backups.sources.mysql import MysqlServer, find_client
@@ -23,7 +23,7 @@ RESTORE_SECONDS = 12 * 3600.0
 CHUNK = 1 << 20
 
 #: What the one file of a snapshot is called, for the kinds that have one and are restored by restic itself.
-FILE_OF_KIND = {**dict.fromkeys(DATABASES, DUMP), "cloud": DEFINITION}
+FILE_OF_KIND = {**dict.fromkeys(DATABASES, DUMP), "cloud": DEFINITION, "server": SERVER}
 SPARE_BYTES = 64 << 20
 
 

@@ -70,8 +70,11 @@ def back_up(
 
 def _one_by_one(run: Run, group: Group) -> tuple[SourceProof, ...]:
     return tuple(
-        back_up_source(run, group.access, group.ref, name, group.centre, group.repository, group.tags(run.id, name))
+        proof
         for name in group.ref.system.sources
+        for proof in back_up_source(
+            run, group.access, group.ref, name, group.centre, group.repository, partial(group.tags, run.id)
+        )
     )
 
 

@@ -21,8 +21,17 @@ from orchestrator.engine.port import Run
 from orchestrator.epoch.fence import check_fence
 from orchestrator.errors import CheckFailed
 from policies.site import SystemRef
-from policies.spot import Compared, Live, SpotCheckRule, choose_sample, judge_files, judge_tables, judge_volume
-from policies.tenant import PathSource, PostgresqlSource, VolumeSource
+from policies.spot import (
+    Compared,
+    Live,
+    SpotCheckRule,
+    choose_sample,
+    judge_files,
+    judge_server,
+    judge_tables,
+    judge_volume,
+)
+from policies.tenant import PathSource, PostgresqlSource, ServerSource, VolumeSource
 from policies.work import copy_centres
 
 NAMED = 5
@@ -46,7 +55,7 @@ def spot_check(run: Run, access: Access, ref: SystemRef, *, sample: float | None
     compared = tuple(
         run.step(f"compare:{proof.copy.source}", _compare, run, access, ref, active, proof, rule)
         for proof in document.sources
-        if proof.copy.source in ref.system.sources
+        if proof.copy.source in ref.system.sources  # the volumes of a server are compared with it
     )
     done = SpotCheck(ref.tenant.tenant, ref.name, document.point, began, datetime.now(UTC), compared)
     record_spot_check(access.catalogue, done)
@@ -89,6 +98,12 @@ def _compare(
 
         found = find_volume(access.tenant_cloud(active, ref.tenant.tenant), source.volume)
         return judge_volume(name, kind, proof.facts["size_bytes"], found.size_bytes)
+    if isinstance(source, ServerSource):
+        from orchestrator.cloud.server_definition import read_server
+
+        seen = read_server(access.tenant_cloud(active, ref.tenant.tenant), source.server)
+        sizes = {device: each["size_bytes"] for device, each in proof.facts["disks"].items()}
+        return judge_server(name, kind, sizes, {each.device: each.size_bytes for each in seen.disks})
     return Compared(name, kind, 0, 0, 0, 0)
 
 

@@ -262,7 +262,7 @@ class _Reading:
             "size": found.size,
             "type": found.volume_type,
             "bootable": bool(found.is_bootable),
-            "metadata": _said(found.metadata),
+            "metadata": said(found.metadata),
         }
 
     def _server(self, found: Any) -> Fields:
@@ -285,7 +285,7 @@ class _Reading:
             "flavor": found.flavor.get("original_name"),
             "image": self._image_name(image) if image else None,
             "key_pair": found.key_name,
-            "metadata": _said(found.metadata),
+            "metadata": said(found.metadata),
             "volumes": [volumes.get(each["id"], "") for each in found.attached_volumes or ()],
             "ports": sorted(ports, key=lambda each: json.dumps(each, sort_keys=True)),
         }
@@ -299,7 +299,7 @@ def _described(found: Any) -> Fields:
     return {"name": found.name, "description": unmarked(found.description)}
 
 
-def _said(metadata: Mapping[str, str] | None) -> dict[str, str]:
+def said(metadata: Mapping[str, str] | None) -> dict[str, str]:
     """Return what the tenant says of a server or volume; what begins so is what a run notes there for a while."""
     return {key: value for key, value in (metadata or {}).items() if not key.startswith(("tricenter-", "managed-by"))}
 

@@ -28,6 +28,11 @@ SNAPSHOT = (
     'import json,sys; print(next(s["snapshot_id"] for s in json.load(open("point.json"))["sources"] '
     'if s["source"] == sys.argv[1]))'
 )
+#: Lists the copies of the volumes of a server.
+DISKS = (
+    'import json,sys; print(*(s["source"] for s in json.load(open("point.json"))["sources"] '
+    'if s["source"].startswith(sys.argv[1] + ".")))'
+)
 STYLE = """
 @page { size: A4; margin: 18mm 16mm; @bottom-right { content: counter(page) " / " counter(pages); font-size: 8pt } }
 body { font: 10pt/1.5 "Noto Sans CJK SC", "Source Han Sans SC", "WenQuanYi Zen Hei", sans-serif; color: #111 }
@@ -187,6 +192,8 @@ def _opening(site: Site, ref: SystemRef, centre: CentreName) -> Iterator[str]:
     yield f"DOCUMENT=$(r snapshots --json --tag document | python3 -c {shlex.quote(NEWEST)})"
     yield 'r dump "$DOCUMENT" /point.json > point.json'
     yield f'snapshot() {{ python3 -c {shlex.quote(SNAPSHOT)} "$1"; }}'
+    if any(source.kind == "server" for source in ref.system.sources.values()):
+        yield f'disks() {{ python3 -c {shlex.quote(DISKS)} "$1"; }}'
 
 
 def _restoring(ref: SystemRef) -> Iterator[str]:
@@ -199,11 +206,18 @@ def _restoring(ref: SystemRef) -> Iterator[str]:
             yield f'r dump "$(snapshot {name})" /database.sql | {load}'
         elif source.kind == "volume":
             yield f"mkdir -p {target}"
-            yield (
-                f'r dump "$(snapshot {name})" /volume.raw | dd of={target}/volume.raw bs=1M conv=sparse iflag=fullblock'
-            )
+            yield _dump_volume(name, target)
+        elif source.kind == "server":
+            yield f'r restore "$(snapshot {name})" --target {target}'
+            each = f'"$DIR/restored/{ref}/$DISK"'
+            dump = _dump_volume('"$DISK"', each)
+            yield f"for DISK in $(disks {name}); do mkdir -p {each}; {dump}; done"
         else:
             yield f'r restore "$(snapshot {name})" --target {target}'
+
+
+def _dump_volume(copy: str, target: str) -> str:
+    return f'r dump "$(snapshot {copy})" /volume.raw | dd of={target}/volume.raw bs=1M conv=sparse iflag=fullblock'
 
 
 def _secret_path(at: str, reference: str, tenant: str) -> str:

@@ -20,6 +20,7 @@ from xml.etree import ElementTree
 from orchestrator.errors import InvalidInput, Unreachable
 from orchestrator.secrets import Secret
 from orchestrator.vault.admin import Abilities, BucketState, VaultAdmin
+from orchestrator.vault.pace import Bandwidth
 from orchestrator.vault.signing import Credential
 from orchestrator.vault.wire import AlreadyThere, Body, NoSuchObject, Wire, patiently, sha256_of
 
@@ -59,10 +60,18 @@ class Bucket:
     WIRE = Wire
 
     def __init__(
-        self, centre: str, endpoint: str, region: str, name: str, credential: Credential, *, connections: int = 16
+        self,
+        centre: str,
+        endpoint: str,
+        region: str,
+        name: str,
+        credential: Credential,
+        *,
+        connections: int = 16,
+        bandwidth: Bandwidth | None = None,
     ) -> None:
         self.centre, self.name = centre, name
-        self._wire = self.WIRE(centre, endpoint, region, name, credential, connections)
+        self._wire = self.WIRE(centre, endpoint, region, name, credential, connections, bandwidth=bandwidth)
 
     def __str__(self) -> str:
         return f"{self.centre}:{self.name}"

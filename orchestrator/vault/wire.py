@@ -21,6 +21,7 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from orchestrator.errors import CheckFailed, CredentialRefused, InvalidInput, Refused, TricenterError, Unreachable
+from orchestrator.vault.pace import PIECE_BYTES, Bandwidth
 from orchestrator.vault.signing import EMPTY_SHA256, Credential, quote_path, quote_query, sign
 
 CONNECT_SECONDS = 5.0
@@ -119,9 +120,10 @@ class Wire:
         *,
         connect_seconds: float = CONNECT_SECONDS,
         read_seconds: float = READ_SECONDS,
+        bandwidth: Bandwidth | None = None,
     ) -> None:
         self.centre, self.endpoint, self.bucket = centre, endpoint, bucket
-        self._region, self._credential = region, credential
+        self._region, self._credential, self._bandwidth = region, credential, bandwidth
         self._host = urlsplit(endpoint).netloc
         self._pool = urllib3.connection_from_url(
             endpoint,
@@ -156,6 +158,8 @@ class Wire:
             self._credential, self._region, method, self._host, path, tail, sha256, headers or {}, datetime.now(UTC)
         )
         target = f"{path}?{tail}" if tail else path
+        if self._bandwidth and body is not None:
+            body = self._bandwidth.up.through(body)
         try:
             answer = self._pool.urlopen(
                 method, target, body=body, headers=signed, preload_content=False, redirect=False,
@@ -192,9 +196,13 @@ class Wire:
         raise self.failure(answer.status, code, message, key)
 
     def chunks(self, answer: urllib3.BaseHTTPResponse, size: int) -> Iterator[bytes]:
-        """Yield the body of `answer` in pieces of `size` bytes. Its failures name this vault, wherever they surface."""
+        """Yield the body of `answer` in pieces of at most `size` bytes. Its failures name this vault, wherever seen."""
+        if self._bandwidth:
+            size = min(size, PIECE_BYTES)
         try:
             while piece := answer.read(size, decode_content=False):
+                if self._bandwidth:
+                    self._bandwidth.down.take(len(piece))  # what is read no faster is not sent any faster either
                 yield piece
         except (HTTPError, OSError) as error:
             raise self.silence(error) from error

@@ -8,7 +8,15 @@ from typing import Any
 from orchestrator.backups.places.common import Back, Place, Placed, Swapped
 from orchestrator.errors import InvalidInput
 from policies.site import SystemRef
-from policies.tenant import BucketSource, CloudSource, MysqlSource, PathSource, PostgresqlSource
+from policies.tenant import (
+    BucketSource,
+    CloudSource,
+    MysqlSource,
+    PathSource,
+    PostgresqlSource,
+    ServerSource,
+    VolumeSource,
+)
 
 __all__ = ["Back", "Place", "Placed", "Swapped", "place_from", "place_of"]
 
@@ -16,6 +24,12 @@ __all__ = ["Back", "Place", "Placed", "Swapped", "place_from", "place_of"]
 def place_of(ref: SystemRef, centre: str, source: str) -> Place:
     """Return where a source of a system stands when the system is active at a centre. Raises InvalidInput."""
     found = ref.system.sources_at(centre).get(source)
+    if isinstance(found or ref.system.sources.get(source), ServerSource):
+        raise InvalidInput(
+            f"{ref}: the source {source!r} is a whole server, which no run puts in its place",
+            hint="prove it by a drill of kind restore; to recover it by a plan, write its volumes as volume sources, "
+            f"and under systems.{ref.name}.servers the server that boots from them",
+        )
     if found is None:
         raise InvalidInput(
             f"{ref}: the source {source!r} has no place at {centre}",
@@ -46,6 +60,7 @@ def place_of(ref: SystemRef, centre: str, source: str) -> Place:
         return CloudPlace(centre, ref.tenant.tenant)
     from orchestrator.backups.places.volume import VolumePlace
 
+    assert isinstance(found, VolumeSource)
     return VolumePlace(centre, ref.tenant.tenant, found.volume)
 
 

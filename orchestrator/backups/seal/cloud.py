@@ -9,7 +9,6 @@ from orchestrator.backups.document import SourceProof
 from orchestrator.backups.places.cloud import CloudPlace
 from orchestrator.backups.proof import Proof
 from orchestrator.backups.seal.common import Sealed
-from orchestrator.cloud import definition
 
 SHOWN = 10
 
@@ -33,4 +32,6 @@ def prove_definition_sealed(access: Access, place: CloudPlace, sealed: Sealed, p
 
 
 def _items(access: Access, place: CloudPlace) -> dict[str, str]:
+    from orchestrator.cloud import definition  # here: a backup of files must not pay for openstacksdk
+
     return definition.digests(definition.read_definition(access.tenant_cloud(place.centre, place.tenant)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from orchestrator.backups.access import Access
@@ -17,21 +17,26 @@ from policies.tenant import (
     MysqlSource,
     PathSource,
     PostgresqlSource,
+    ServerSource,
     Source,
     VolumeSource,
+    source_of,
 )
 
 if TYPE_CHECKING:
+    from orchestrator.backups.sources.server import ServerSnapshot
     from orchestrator.backups.sources.volume import VolumeSnapshot
 
-#: What there is of a source once its moment is taken: its proof, or a snapshot that is still to be read.
-Captured: TypeAlias = "SourceProof | VolumeSnapshot"
+#: What there is of a source once its moment is taken: its proof, or snapshots that are still to be read.
+Captured: TypeAlias = "SourceProof | VolumeSnapshot | ServerSnapshot"
+#: The tags of the snapshot that holds a copy, by the name of the copy.
+Tags: TypeAlias = Callable[[str], tuple[str, ...]]
 
 
 def source_at(ref: SystemRef, name: str, centre: str) -> Source:
-    """Return a source as it stands at the centre that the system is active at. Raises InvalidInput."""
+    """Return a source, or the one that a copy is of, as it stands where the system is active. Raises InvalidInput."""
     try:
-        return ref.system.sources_at(centre)[name]
+        return ref.system.sources_at(centre)[source_of(name)]
     except KeyError:
         raise InvalidInput(
             f"{ref} is active at {centre}, and its source {name!r} has no place there",
@@ -62,6 +67,10 @@ def check_source(access: Access, ref: SystemRef, name: str, centre: str) -> None
         from orchestrator.backups.sources.cloud import check_cloud
 
         check_cloud(access.tenant_cloud(centre, ref.tenant.tenant))
+    elif isinstance(source, ServerSource):
+        from orchestrator.backups.sources.server import check_server
+
+        check_server(source, access.tenant_cloud(centre, ref.tenant.tenant))
     else:
         from orchestrator.backups.sources.volume import check_volume
 
@@ -75,9 +84,20 @@ def back_up_source(
     name: str,
     centre: str,
     repository: Repository,
-    tags: Sequence[str],
+    tags: Tags,
+) -> tuple[SourceProof, ...]:
+    """Back up one source of a system as it stands at `centre`, and return the proofs of its copies.
+
+    A source has one copy, but for a server: its definition is one, and each of its volumes.
+    """
+    taken = capture_source(run, access, ref, name, centre, repository, tags)
+    return store_source(run, access, ref, name, centre, repository, tags, taken)
+
+
+def _back_up(
+    run: Run, access: Access, ref: SystemRef, name: str, centre: str, repository: Repository, tags: tuple[str, ...]
 ) -> SourceProof:
-    """Back up one source of a system as it stands at `centre`, and return the proof of it."""
+    """Back up a source that is read whole at its moment."""
     source, host = source_at(ref, name, centre), ref.tenant.tenant
     if isinstance(source, PathSource):
         from orchestrator.backups.sources.path import back_up_path
@@ -97,18 +117,15 @@ def back_up_source(
         from orchestrator.backups.sources.cloud import back_up_cloud
 
         return back_up_cloud(run, name, access.tenant_cloud(centre, host), repository, host, tags)
-    if isinstance(source, MysqlSource):
-        from orchestrator.backups.sources.mysql import back_up_mysql
+    assert isinstance(source, MysqlSource)
+    from orchestrator.backups.sources.mysql import back_up_mysql
 
-        return back_up_mysql(run, name, source, access.secret(source.password), repository, host, tags)
-    assert isinstance(source, VolumeSource)
-    taken = capture_source(run, access, ref, name, centre, repository, tags)
-    return store_source(run, access, ref, name, centre, repository, tags, taken)
+    return back_up_mysql(run, name, source, access.secret(source.password), repository, host, tags)
 
 
 def is_quick(source: Source) -> bool:
-    """Return whether a source is captured by a snapshot, which takes seconds, and read later. Pure."""
-    return isinstance(source, VolumeSource)
+    """Return whether a source is captured by snapshots, which takes seconds, and read later. Pure."""
+    return isinstance(source, VolumeSource | ServerSource)
 
 
 def is_one_moment(source: Source) -> bool:
@@ -117,12 +134,16 @@ def is_one_moment(source: Source) -> bool:
 
 
 def capture_source(
-    run: Run, access: Access, ref: SystemRef, name: str, centre: str, repository: Repository, tags: Sequence[str]
+    run: Run, access: Access, ref: SystemRef, name: str, centre: str, repository: Repository, tags: Tags
 ) -> Captured:
     """Do what must happen to a source at the moment of its recovery point: a snapshot, or else all of its backup."""
     source, tenant = source_at(ref, name, centre), ref.tenant.tenant
+    if isinstance(source, ServerSource):
+        from orchestrator.backups.sources.server import capture_server
+
+        return capture_server(run, name, source, centre, access.tenant_cloud(centre, tenant), tenant)
     if not isinstance(source, VolumeSource):
-        return back_up_source(run, access, ref, name, centre, repository, tags)
+        return _back_up(run, access, ref, name, centre, repository, tags(name))
     from orchestrator.backups.sources.volume import capture_volume
 
     return capture_volume(run, name, source, centre, access.tenant_cloud(centre, tenant), tenant)
@@ -135,13 +156,18 @@ def store_source(
     name: str,
     centre: str,
     repository: Repository,
-    tags: Sequence[str],
+    tags: Tags,
     captured: Captured,
-) -> SourceProof:
-    """Do what is left to do with a source that was captured, and return the proof of it."""
+) -> tuple[SourceProof, ...]:
+    """Do what is left to do with a source that was captured, and return the proofs of its copies."""
     if isinstance(captured, SourceProof):
-        return captured
-    from orchestrator.backups.sources.volume import store_volume
+        return (captured,)
+    from orchestrator.backups.sources.volume import VolumeSnapshot, store_volume
 
     tenant = ref.tenant.tenant
-    return store_volume(run, name, captured, access.tenant_cloud(centre, tenant), repository, tenant, tags)
+    cloud = access.tenant_cloud(centre, tenant)
+    if isinstance(captured, VolumeSnapshot):
+        return (store_volume(run, name, captured, cloud, repository, tenant, tags(name)),)
+    from orchestrator.backups.sources.server import store_server
+
+    return store_server(run, name, captured, cloud, repository, tenant, tags)

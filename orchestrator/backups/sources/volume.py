@@ -10,11 +10,13 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from orchestrator.backups.document import IMAGE, SourceProof
 from orchestrator.catalogue.records import SourceCopy
 from orchestrator.cloud import volumes
+from orchestrator.cloud.block_storage import Volume
 from orchestrator.engine.port import Run
 from orchestrator.errors import CheckFailed
 from orchestrator.vault.restic import OnProgress, Progress, Repository, Stored
@@ -41,9 +43,16 @@ _Frozen = VolumeSnapshot
 
 def capture_volume(run: Run, name: str, source: VolumeSource, centre: str, cloud: Any, tenant: str) -> VolumeSnapshot:
     """Take a snapshot of a volume of the cloud at `centre`; `store_volume` reads it. It is gone when the run ends."""
+    return snapshot_copy(run, name, partial(volumes.find_volume, cloud, source.volume), centre, cloud, tenant)
+
+
+def snapshot_copy(
+    run: Run, name: str, find: Callable[[], Volume], centre: str, cloud: Any, tenant: str
+) -> VolumeSnapshot:
+    """Take a snapshot of the volume that `find` returns, for the copy `name`. It is gone when the run ends."""
     temporary = _temporary(run, name)
     run.cleanup("delete-cloud-objects", centre=centre, tenant=tenant, name=temporary)
-    return run.step(f"snapshot:{name}", _snapshot, cloud, source.volume, temporary)
+    return run.step(f"snapshot:{name}", _snapshot, cloud, find, temporary)
 
 
 def store_volume(
@@ -72,10 +81,10 @@ def _temporary(run: Run, name: str) -> str:
     return f"tricenter-{run.id}-{name}"
 
 
-def _snapshot(cloud: Any, name: str, temporary: str) -> VolumeSnapshot:
+def _snapshot(cloud: Any, find: Callable[[], Volume], temporary: str) -> VolumeSnapshot:
     # A killed attempt may have left a snapshot; when it was taken is not known well enough to count for an RPO.
     volumes.delete_all_named(cloud, temporary)
-    volume = volumes.find_volume(cloud, name)
+    volume = find()
     data_time = datetime.now(UTC)  # before the snapshot is asked for: what was written by now is in it
     return VolumeSnapshot(volumes.snapshot_volume(cloud, volume.id, temporary), data_time, volume.size_bytes)
 

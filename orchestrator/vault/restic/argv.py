@@ -10,6 +10,7 @@ from pathlib import Path
 from orchestrator.errors import InvalidInput
 from orchestrator.secrets import Secret
 from orchestrator.vault.signing import Credential
+from policies.bandwidth import KIB, Rates
 
 PROGRESS_PER_SECOND = "2"
 #: Never a short id, never a word such as `latest`: what is forgotten is named exactly.
@@ -41,10 +42,12 @@ def environment(credential: Credential, password: Secret) -> dict[str, str]:
     }
 
 
-def command(program: str, at: Location, *words: str) -> list[str]:
-    """Return the command line of one restic command."""
+def command(program: str, at: Location, *words: str, rates: Rates | None = None) -> list[str]:
+    """Return the command line of one restic command, which keeps to the rates as long as it runs."""
     options = ["--cache-dir", str(at.cache), "--cleanup-cache", "-o", "s3.bucket-lookup=path", "-o"]
-    return [program, "--repo", at.url, "--json", *options, f"s3.region={at.region}", *words]
+    given = {"--limit-upload": rates.upload, "--limit-download": rates.download} if rates else {}
+    limits = [word for option, rate in given.items() if rate for word in (option, str(rate // KIB))]
+    return [program, "--repo", at.url, "--json", *options, f"s3.region={at.region}", *limits, *words]
 
 
 def backup(*, host: str, tags: Sequence[str]) -> list[str]:

@@ -143,3 +143,8 @@ def _said(line: str) -> str:
 
 def _last(lines: Sequence[str]) -> str:
     return lines[-1].removeprefix("Fatal: ").strip() if lines else "it said nothing"
+
+
+def tail(stderr: str) -> str:
+    """Return the last of what restic said, for a message."""
+    return " / ".join(stderr.strip().splitlines()[-3:]) or "restic said nothing"

@@ -14,8 +14,9 @@ from pathlib import Path
 from orchestrator.errors import CheckFailed, CredentialRefused, InvalidInput, ProcessFailed, TricenterError, Unreachable
 from orchestrator.process import Child, find_program, started_at
 from orchestrator.secrets import Secret
+from orchestrator.vault.pace import Bandwidth
 from orchestrator.vault.restic import argv
-from orchestrator.vault.restic.failures import Damaged, Incomplete
+from orchestrator.vault.restic.failures import Damaged, Incomplete, tail
 from orchestrator.vault.restic.messages import (
     Key,
     Node,
@@ -65,15 +66,16 @@ class Repository:
         deadline_seconds: float = 6 * 3600,
         stall_seconds: float = 300,
         gone_seconds: float = 20,
+        bandwidth: Bandwidth | None = None,
     ) -> None:
         self.name = f"{centre}:{bucket}/{prefix}"
         self.prefix = prefix
-        self.bucket = Bucket(centre, endpoint, region, bucket, credential)
+        self.bucket = Bucket(centre, endpoint, region, bucket, credential, bandwidth=bandwidth)
         # What writes may not delete. Restic is never given the other credential.
         self._removing = Bucket(centre, endpoint, region, bucket, remover or credential)
         self._at = argv.Location(endpoint, region, bucket, prefix, cache)
         self._env = argv.environment(credential, password)
-        self._limits = Limits(deadline_seconds, stall_seconds, gone_seconds)
+        self._limits, self._bandwidth = Limits(deadline_seconds, stall_seconds, gone_seconds), bandwidth
 
     def __str__(self) -> str:
         return self.name
@@ -203,7 +205,7 @@ class Repository:
                 if error.code < 0:  # stopped from outside: that says nothing of the repository
                     raise
                 raise CheckFailed(
-                    f"{self.name}: snapshot {snapshot_id[:8]} was not restored whole: {_tail(error.stderr)}",
+                    f"{self.name}: snapshot {snapshot_id[:8]} was not restored whole: {tail(error.stderr)}",
                     hint="another centre may hold a good copy; every byte is read by: "
                     "tricenter backup verify --depth data --all",
                 ) from error
@@ -289,7 +291,7 @@ class Repository:
             if not re.search(PRUNE_REFUSES, error.stderr):
                 raise
             raise CheckFailed(
-                f"restic does not prune {self.name}: {_tail(error.stderr)}",
+                f"restic does not prune {self.name}: {tail(error.stderr)}",
                 hint="tricenter backup verify shows what is wrong there; nothing was removed",
             ) from error
 
@@ -356,7 +358,8 @@ class Repository:
         self._at.cache.mkdir(parents=True, exist_ok=True, mode=0o700)
         # Asked first: the vault's own answer comes in seconds, and tells a refused key from a missing bucket.
         self.bucket.head(f"{self.prefix}/config")
-        return Invocation(self.name, argv.command(program, self._at, *words), self._env, self._limits, self._answers)
+        command = argv.command(program, self._at, *words, rates=self._bandwidth.rates() if self._bandwidth else None)
+        return Invocation(self.name, command, self._env, self._limits, self._answers)
 
     def _answers(self) -> bool:
         try:
@@ -408,7 +411,3 @@ def _tell_written(child: Child, total: int, over: threading.Event, on_progress: 
         except OSError:
             return
         on_progress(Progress(min(int(written), total), total, 0, 0))
-
-
-def _tail(stderr: str) -> str:
-    return " / ".join(stderr.strip().splitlines()[-3:]) or "restic said nothing"

@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from policies.bandwidth import BandwidthWindow
 from policies.escrow import Escrow
 from policies.hooks import Hook, Hooks, SourceHooks
 from policies.limits import Limit
@@ -58,6 +59,7 @@ from policies.tenant import (
     SecurityGroup,
     SecurityRule,
     Server,
+    ServerSource,
     System,
     Tenant,
     VolumeSource,
@@ -73,6 +75,7 @@ MODEL_OF: dict[str, type[BaseModel]] = {
     "location": Location,
     "cloud": Cloud,
     "vault": Vault,
+    "bandwidth": BandwidthWindow,
     "zones.NAME": NetworkZone,
     "blackouts": Blackout,
     "approval": ApprovalRule,
@@ -108,6 +111,7 @@ MODEL_OF: dict[str, type[BaseModel]] = {
     "sources: postgresql": PostgresqlSource,
     "sources: mysql": MysqlSource,
     "sources: volume": VolumeSource,
+    "sources: server": ServerSource,
     "sources: bucket": BucketSource,
     "sources: cloud": CloudSource,
     "plans/*.yaml": Plan,

@@ -10,6 +10,7 @@ from orchestrator.errors import InvalidInput
 from orchestrator.secrets import Secret
 from orchestrator.vault.restic import argv
 from orchestrator.vault.signing import Credential
+from policies.bandwidth import Rates
 
 AT = argv.Location("https://vault:8333", "cn-ne-1", "dr-bureau", "land-registry", Path("/var/cache/restic"))
 HEAD = (
@@ -64,3 +65,9 @@ def test_secrets_travel_in_the_environment_only() -> None:
 
     assert environment["RESTIC_PASSWORD"] == "repository-secret"
     assert environment["AWS_SECRET_ACCESS_KEY"] == "s3-secret"
+
+
+def test_the_rates_that_hold_as_it_starts_stand_in_its_command() -> None:
+    words = argv.command("restic", AT, "check", rates=Rates(20 << 20, 1 << 30))
+    assert " ".join(words) == f"{HEAD} --limit-upload 20480 --limit-download 1048576 check"
+    assert " ".join(argv.command("restic", AT, "check", rates=Rates(None, None))) == f"{HEAD} check"
