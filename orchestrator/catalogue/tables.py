@@ -17,6 +17,8 @@ from sqlalchemy import (
     null,
 )
 
+from orchestrator.catalogue.archive_tables import archive_marks as archive_marks
+from orchestrator.catalogue.archive_tables import archives as archives
 from orchestrator.catalogue.columns import UtcTime as UtcTime
 from orchestrator.catalogue.columns import metadata as metadata
 from orchestrator.catalogue.epoch_tables import epochs as epochs

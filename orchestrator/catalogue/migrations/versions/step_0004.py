@@ -17,6 +17,7 @@ def upgrade() -> None:
     _keys()
     _healing()
     _bypasses()
+    _archives()
 
 
 def _consistency() -> None:
@@ -133,4 +134,31 @@ def _bypasses() -> None:
         sa.Column("point_id", sa.String(40), sa.ForeignKey("points.id"), primary_key=True),
         sa.Column("centre", sa.String(20), primary_key=True),
         sa.Column("landed_at", sa.DateTime),
+    )
+
+
+def _archives() -> None:
+    """What continuous archives of databases can give back, and the moments that this is known by."""
+    op.create_table(
+        "archives",
+        sa.Column("tenant", sa.String(40), primary_key=True),
+        sa.Column("system", sa.String(40), primary_key=True),
+        sa.Column("source", sa.String(40), primary_key=True),
+        sa.Column("centre", sa.String(20), primary_key=True),
+        sa.Column("observed_at", sa.DateTime, nullable=False),
+        sa.Column("since", sa.DateTime),
+        sa.Column("until", sa.DateTime),
+        sa.Column("missing", sa.String(24)),
+        sa.Column("full_at", sa.DateTime),
+        sa.Column("backup_at", sa.DateTime),
+        sa.Column("backups", sa.Integer, nullable=False),
+    )
+    op.create_table(
+        "archive_marks",
+        sa.Column("tenant", sa.String(40), primary_key=True),
+        sa.Column("system", sa.String(40), primary_key=True),
+        sa.Column("source", sa.String(40), primary_key=True),
+        sa.Column("moment", sa.DateTime, primary_key=True),
+        sa.Column("segment", sa.String(24), nullable=False),
+        sa.Column("segment_bytes", sa.BigInteger, nullable=False),
     )
