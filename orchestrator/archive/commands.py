@@ -33,9 +33,7 @@ from policies.values import format_duration
 if TYPE_CHECKING:
     from orchestrator.app import App
 
-source_option = click.option(
-    "--source", help="部分，只有一个时可不写 the source; the archived one when there is one only"
-)
+source_option = click.option("--source", help="部分，只有一个时可不写 the source, where several are archived")
 PATIENCE_SECONDS = 60
 
 
@@ -58,7 +56,7 @@ def configure(app: App, target: str | None, do_write: bool, output: str) -> None
     Shows both, without secrets. --write writes the configuration (0600, the database user's) and makes the archive at
     each centre; the database itself is never changed.
     """
-    told = []
+    told: list[dict[str, Any]] = []
     for each in _named(app, target):
         repositories = {each.repository(centre): repository_at(app, each, centre) for centre in each.centres}
         text = render(each, repositories, passphrase(app, each), folder=each.folder)
@@ -83,7 +81,7 @@ def configure(app: App, target: str | None, do_write: bool, output: str) -> None
         if not do_write:
             app.console.print(escape(str(one["configuration"])))
         app.console.print("\n[bold]postgresql.conf[/] (archive_mode 须重启 takes a restart)")
-        for name, value in dict(one["postgresql"]).items():
+        for name, value in one["postgresql"].items():
             app.console.print(f"{name} = '{value}'")
 
 
@@ -274,9 +272,8 @@ def _show_archives(app: App, found: Sequence[ArchiveAt]) -> None:
     moment = now()
     for each in found:
         since, until = each.reach.since, each.reach.until
-        shown = (
-            f"{show.local(until)} ({format_duration((moment - until).total_seconds())})" if until else "[red]无 none"
-        )
+        age = f"{show.local(until)} ({format_duration((moment - until).total_seconds())})" if until else ""
+        shown = age or "[red]无 none"
         fault = f"[red]缺 missing {each.reach.missing}" if each.reach.missing else ""
         rows.add_row(
             f"{each.tenant}/{each.system} {each.source}", each.centre, show.local(since) if since else "", shown,

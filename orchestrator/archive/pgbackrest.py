@@ -60,10 +60,11 @@ class PgBackRest:
 
     def backups(self, number: int) -> list[BaseBackup]:
         """Return the base backups at a centre, the oldest first. Raises InvalidInput where there is no archive yet."""
-        (told,) = json.loads(self._run([f"--repo={number}", "--output=json", "info"]))
+        # Not strict: what another passphrase makes of a file stands in a message as it is.
+        (told,) = json.loads(self._run([f"--repo={number}", "--output=json", "info"]), strict=False)
         (status,) = (each["status"] for each in told["repo"])
         if status["code"] not in (0, 2):  # 2: no base backup yet
-            raise self._explain(MISSING if status["code"] in (1, 3) else 99, status["message"])
+            raise self.explain(MISSING if status["code"] in (1, 3) else 99, status["message"])
         return [_base_backup(each) for each in told["backup"]]
 
     def restore(self, target: datetime | None, *, tablespaces: Path, on_share: OnShare) -> None:
@@ -95,9 +96,10 @@ class PgBackRest:
                 on_line=follow if on_share else None,
             ).stdout  # fmt: skip
         except ProcessFailed as error:
-            raise self._explain(error.code, error.stderr) from error
+            raise self.explain(error.code, error.stderr) from error
 
-    def _explain(self, code: int, text: str) -> TricenterError:
+    def explain(self, code: int, text: str) -> TricenterError:
+        """Return the error that an end of pgBackRest means. Pure."""
         name, hint = f"the archive of {self.archive}", f"tricenter archive configure {self.archive.ref} --write"
         last = _first_error(text)
         if code == LOCKED:

@@ -27,7 +27,8 @@ SEGMENT_BYTES = "select setting::bigint from pg_settings where name = 'wal_segme
 def ask_settings(archive: Archive) -> dict[str, str]:
     """Return what the server says of archiving. Raises Unreachable, and InvalidInput where it cannot be asked."""
     (told,) = _ask(archive, SETTINGS)
-    return {str(name): str(value) for name, value in dict(told).items()}
+    assert isinstance(told, dict)
+    return {str(name): str(value) for name, value in told.items()}
 
 
 def make_mark(archive: Archive) -> Mark:

@@ -77,17 +77,8 @@ def start_recovery(
 def stop_cleanly(home: Path, os_user: str) -> None:
     """Shut a server down so that its data folder is whole by itself. Raises ProcessFailed."""
     account, data = system_account(os_user, PACKAGE), home / "data"
-    argv = [
-        str(binaries_of(data) / "pg_ctl"),
-        "-D",
-        str(data),
-        "-m",
-        "fast",
-        "-w",
-        "-t",
-        str(int(STOP_SECONDS)),
-        "stop",
-    ]
+    words = ["-m", "fast", "-w", "-t", str(int(STOP_SECONDS)), "stop"]
+    argv = [str(binaries_of(data) / "pg_ctl"), "-D", str(data), *words]
     run(argv, cwd=home, user=account.pw_name if account else None, deadline_seconds=STOP_SECONDS)
 
 
