@@ -118,6 +118,7 @@ def _repository(archive: Archive, each: Repository, secret: Secret) -> Iterator[
     yield "s3-key-secret", _line("the secret key of a vault", each.credential.secret_key)
     if trusted := ssl.get_default_verify_paths().cafile:
         yield "storage-ca-file", trusted
+    yield "bundle", "y"  # small files travel together: an empty database has a thousand of them
     yield "cipher-type", "aes-256-cbc"
     yield "cipher-pass", _line("the passphrase of the archive", secret.reveal())
     # The newest full backup that is older than this stays, for every moment within it must come back.

@@ -7,7 +7,7 @@ was committed then is written. The moment counts for a centre once its vault lis
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from orchestrator.archive.pgbackrest import PgBackRest
 from orchestrator.archive.place import Access, Archive, archives
@@ -28,6 +28,8 @@ from policies.site import SystemRef
 
 #: What a segment is large where nobody has said.
 USUAL_SEGMENT = 16 << 20
+#: Marks that a centre has not come to are kept for so long.
+LONGEST_AWAY = timedelta(days=30)
 
 
 def observe_system(run: Run, access: Access, ref: SystemRef) -> list[ArchiveAt]:
@@ -64,7 +66,7 @@ def observe_archive(access: Access, archive: Archive) -> tuple[list[ArchiveAt], 
             record_archive(access.catalogue, seen[-1])
         except TricenterError as error:
             failed.append(error)
-    _forget(access, archive, marks)
+    _forget(access, archive)
     try:
         record_mark(access.catalogue, *archive.key, make_mark(archive))
     except TricenterError as error:
@@ -108,8 +110,9 @@ def archives_known(access: Access, archive: Archive) -> list[ArchiveAt]:
     return [each for each in found if (each.tenant, each.system, each.source) == archive.key]
 
 
-def _forget(access: Access, archive: Archive, marks: list[Mark]) -> None:
-    known = {each.centre: each for each in archives_known(access, archive)}
-    reached = [known[centre].reach.until if centre in known else None for centre in archive.centres]
-    if marks and all(reached):
-        forget_marks(access.catalogue, *archive.key, min(each for each in reached if each))
+def _forget(access: Access, archive: Archive) -> None:
+    """Let go of marks that every centre is past, and of very old ones: not of those that tell how far one is."""
+    known = {each.centre: each.reach.until for each in archives_known(access, archive)}
+    reached = [until for centre in archive.centres if (until := known.get(centre))]
+    before = min(reached) if len(reached) == len(archive.centres) else datetime.now(UTC) - LONGEST_AWAY
+    forget_marks(access.catalogue, *archive.key, before, reached)

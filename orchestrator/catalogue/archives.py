@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -79,11 +79,14 @@ def read_marks(catalogue: Catalogue, tenant: str, system: str, source: str) -> l
 
 
 @patient
-def forget_marks(catalogue: Catalogue, tenant: str, system: str, source: str, before: datetime) -> None:
-    """Let go of the marks before a moment: every centre has reached a later one."""
-    older = t.archive_marks.c.moment < before
+def forget_marks(
+    catalogue: Catalogue, tenant: str, system: str, source: str, before: datetime, keep: Collection[datetime]
+) -> None:
+    """Let go of the marks before a moment, but for those of the moments to `keep`. May be repeated."""
+    moment = t.archive_marks.c.moment
+    gone = (*_of(t.archive_marks, tenant, system, source), moment < before, moment.not_in(keep))
     with writing(catalogue.engine) as db:
-        db.execute(delete(t.archive_marks).where(*_of(t.archive_marks, tenant, system, source), older))
+        db.execute(delete(t.archive_marks).where(*gone))
 
 
 def _of(table: Table, tenant: str, system: str, source: str) -> tuple[ColumnElement[bool], ...]:

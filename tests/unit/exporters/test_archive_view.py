@@ -82,8 +82,8 @@ def test_what_was_seen_last_is_known(tmp_path: Path) -> None:
         marks = [Mark(NOON + timedelta(hours=hour), f"{hour:024X}", 16 << 20) for hour in range(3)]
         for mark in marks:
             record_mark(catalogue, TENANT, SYSTEM, "db", mark)
-        forget_marks(catalogue, TENANT, SYSTEM, "db", marks[1].moment)
-        assert read_marks(catalogue, TENANT, SYSTEM, "db") == marks[1:]
+        forget_marks(catalogue, TENANT, SYSTEM, "db", marks[2].moment, [marks[0].moment])
+        assert read_marks(catalogue, TENANT, SYSTEM, "db") == [marks[0], marks[2]]
         assert not read_marks(catalogue, TENANT, SYSTEM, "other")
     finally:
         catalogue.engine.dispose()
