@@ -6,13 +6,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Table, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, Table, delete, insert, select
 
 from orchestrator.catalogue import tables as t
 from orchestrator.catalogue.database import patient, writing
 from orchestrator.catalogue.reading import reading
 from orchestrator.catalogue.store import Catalogue
 from policies.archive import Mark, Reach
+from policies.site import SystemRef
+from policies.tenant import archives_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +52,34 @@ def record_archive(catalogue: Catalogue, seen: ArchiveAt) -> None:
 
 def read_archives(catalogue: Catalogue) -> Sequence[ArchiveAt]:
     """Return the last look at every archive at every centre."""
+    with reading(catalogue) as db:
+        return archives_in(db)
+
+
+def archives_in(db: Connection) -> Sequence[ArchiveAt]:
+    """Return the same as one state of the catalogue has it."""
     columns = t.archives.c
     query = select(t.archives).order_by(columns.tenant, columns.system, columns.source, columns.centre.desc())
-    with reading(catalogue) as db:
-        return [
-            ArchiveAt(
-                row.tenant, row.system, row.source, row.centre, row.observed_at,
-                Reach(row.since, row.until, row.missing), row.full_at, row.backup_at, row.backups,
-            )
-            for row in db.execute(query)
-        ]  # fmt: skip
+    return [
+        ArchiveAt(
+            row.tenant, row.system, row.source, row.centre, row.observed_at,
+            Reach(row.since, row.until, row.missing), row.full_at, row.backup_at, row.backups,
+        )
+        for row in db.execute(query)
+    ]  # fmt: skip
+
+
+def archives_at(seen: Sequence[ArchiveAt], ref: SystemRef, centre: str) -> list[ArchiveAt | None]:
+    """Return the last look at a centre at each archive that the site says of a system; None: it was never looked at."""
+    key = ref.tenant.tenant, ref.name
+    known = {each.source: each for each in seen if (each.tenant, each.system) == key and each.centre == centre}
+    return [known.get(name) for name, _ in archives_of(ref.system)]
+
+
+def archived_until(found: Sequence[ArchiveAt | None]) -> datetime | None:
+    """Return up to when all of these can be given back; None when one of them cannot, and when there are none."""
+    moments = [each.reach.until if each else None for each in found]
+    return min((each for each in moments if each), default=None) if all(moments) else None
 
 
 @patient

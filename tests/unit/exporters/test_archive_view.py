@@ -1,11 +1,14 @@
-"""Continuous archives as metrics: the one that is worst off speaks for its system."""
+"""Continuous archives as metrics and on the board: the one that is worst off speaks for its system."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from exporters.archive_view import archive_samples
 from orchestrator.catalogue.archives import (
@@ -16,7 +19,9 @@ from orchestrator.catalogue.archives import (
     record_archive,
     record_mark,
 )
+from orchestrator.catalogue.board import Verdict, read_board
 from orchestrator.catalogue.store import Catalogue
+from orchestrator.server.show import render
 from policies.archive import Mark, Reach
 from policies.load import load_site
 from policies.site import Site
@@ -73,17 +78,33 @@ def test_a_system_without_archives_has_no_such_series() -> None:
     assert not list(archive_samples([], load_site(DALIAN)))
 
 
-def test_what_was_seen_last_is_known(tmp_path: Path) -> None:
-    catalogue = Catalogue(f"sqlite:///{tmp_path / 'catalogue.sqlite'}")
-    try:
-        for hour in (1, 2):
-            record_archive(catalogue, seen("db", hour))
-        assert read_archives(catalogue) == [seen("db", 2)]
-        marks = [Mark(NOON + timedelta(hours=hour), f"{hour:024X}", 16 << 20) for hour in range(3)]
-        for mark in marks:
-            record_mark(catalogue, TENANT, SYSTEM, "db", mark)
-        forget_marks(catalogue, TENANT, SYSTEM, "db", marks[2].moment, [marks[0].moment])
-        assert read_marks(catalogue, TENANT, SYSTEM, "db") == [marks[0], marks[2]]
-        assert not read_marks(catalogue, TENANT, SYSTEM, "other")
-    finally:
-        catalogue.engine.dispose()
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
+    made = Catalogue(f"sqlite:///{tmp_path / 'catalogue.sqlite'}")
+    yield made
+    made.engine.dispose()
+
+
+def test_the_board_tells_them_beside_the_exposure(site: Site, catalogue: Catalogue) -> None:
+    for source, hour in (("db", 2), ("other", 1)):
+        record_archive(catalogue, seen(source, hour))
+    board = read_board(site, catalogue, NOON + timedelta(hours=3))
+    rows = {row.centre: row for row in board.rows}
+    assert rows[CENTRE].archived_until == NOON + timedelta(hours=1)
+    assert (rows["same-city"].archived, rows["same-city"].archived_until) == (True, None)
+    assert {row.verdict for row in board.rows} == {Verdict.NEVER}  # an archive is no recovery point
+    console = Console(width=150, record=True, file=StringIO())
+    console.print(render(board, 150))
+    assert "archive behind:  同城 same-city 无 none  异地 provincial 2h" in console.export_text()
+
+
+def test_what_was_seen_last_is_known(catalogue: Catalogue) -> None:
+    for hour in (1, 2):
+        record_archive(catalogue, seen("db", hour))
+    assert read_archives(catalogue) == [seen("db", 2)]
+    marks = [Mark(NOON + timedelta(hours=hour), f"{hour:024X}", 16 << 20) for hour in range(3)]
+    for mark in marks:
+        record_mark(catalogue, TENANT, SYSTEM, "db", mark)
+    forget_marks(catalogue, TENANT, SYSTEM, "db", marks[2].moment, [marks[0].moment])
+    assert read_marks(catalogue, TENANT, SYSTEM, "db") == [marks[0], marks[2]]
+    assert not read_marks(catalogue, TENANT, SYSTEM, "other")
