@@ -140,11 +140,20 @@ def test_a_killed_base_backup_is_made_good_by_the_next(town: ArchiveTown, tmp_pa
     backups = seen(town, "provincial").backups
     words = ("archive", "backup", str(site.ref), "--full", "--centre", "provincial")
     site.kill_in_the_middle(*words, when=lambda: site.attempt_is_open("back-up"), log=tmp_path / "log")
+    retried = town.moment()
     site.tricenter(*words)
+    near = seen(town, "same-city").backups
+    app = town.app()
+    try:  # as the schedule asks for it: only the centre that has none since then gets one
+        since = {"system": str(site.ref), "source": "db", "since": retried.isoformat()}
+        app.runner.run("archive-backup", since)
+    finally:
+        app.runner.close()
     town.add("after the kill")
     then, moment = town.tables(), town.moment()
     wait_until(lambda: reaches(town, "provincial", moment))
     assert seen(town, "provincial").backups == backups + 1
+    assert seen(town, "same-city").backups == near + 1
     assert recover(town, "provincial", moment).tables == then
 
 
