@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import tempfile
@@ -18,7 +19,7 @@ from orchestrator.archive.place import Archive, find_archive
 from orchestrator.backups.sources.postgresql import Server, connect, fingerprint_tables
 from orchestrator.scratch.folder import remove_tree
 from orchestrator.secrets import Secret, write_private
-from tests.bench.servers import TENANT_BUCKETS, Weed, make_certificate
+from tests.bench.servers import BY_ROLE, TENANT_BUCKETS, Weed, make_certificate
 from tests.integration.postgresql import Postgresql
 from tests.integration.vault_site import BUREAU, CENTRES, VaultSite, make_vault_site
 
@@ -39,6 +40,9 @@ SOURCES = """
           folder: {home}/pgbackrest
           passphrase: file:archive.passphrase
 """
+
+
+SPLIT = "credential: file:writer.json, expirer_credential: file:expirer.json"
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,11 @@ def _make_site(weeds: dict[str, Weed], postgresql: Postgresql, folder: Path) -> 
     text = (site.folder / "site.yaml").read_text(encoding="utf-8")
     for weed in weeds.values():
         text = text.replace(weed.endpoint, weed.secure_endpoint)
+    # One credential writes and hides nothing, the other makes and expires base backups.
+    text = text.replace("credential: file:tenant.json", SPLIT)
+    for role in ("writer", "expirer"):
+        keys = {"access_key": BY_ROLE[role].access_key, "secret_key": BY_ROLE[role].secret_key}
+        write_private(site.folder / f"{role}.json", json.dumps(keys))
     (site.folder / "site.yaml").write_text(text, encoding="utf-8")
     tenant = site.folder / "tenants" / f"{BUREAU}.yaml"
     head, _, _ = tenant.read_text(encoding="utf-8").partition("    sources:")

@@ -15,6 +15,7 @@ import pytest
 from orchestrator.archive.configuration import postgresql_settings
 from orchestrator.catalogue.archives import ArchiveAt, read_archives
 from orchestrator.errors import TricenterError, Unreachable
+from tests.bench.servers import BY_ROLE
 from tests.integration.archive_site import ArchiveTown, archive_town
 
 pytestmark = pytest.mark.integration
@@ -38,11 +39,12 @@ def _configure(town: ArchiveTown) -> None:
     assert not archive.configuration.exists()
     assert "cipher-pass=***" in shown["configuration"]
     assert secret not in json.dumps(shown)
-    assert "tenant-secret" not in json.dumps(shown)
+    assert "-secret-of-this-test" not in json.dumps(shown)
     site.tricenter("archive", "configure", "--write")
     site.tricenter("archive", "configure", "--write")  # again, for nothing
     assert archive.configuration.stat().st_mode & 0o777 == 0o600
     assert archive.configuration.owner() == "postgres"
+    assert BY_ROLE["expirer"].secret_key not in archive.configuration.read_text(encoding="utf-8")
     refused = site.tricenter("archive", "check", code=4)
     assert "archive_command is empty" in refused.stdout.replace("'", "")
     # A vault that is down is waited for several times this with each request: no test needs minutes of it.
