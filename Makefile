@@ -56,8 +56,8 @@ docs: $(VENV)/.installed
 	$(BIN)/python -m exporters.metrics > docs/metrics.md
 
 # What PDF reports are written with: the text libraries, and a font that has Chinese. pdftotext, qemu-img and curl are what
-# tests read reports, disk images and servers with.
-PACKAGES := libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-noto-cjk poppler-utils qemu-utils curl
+# tests read reports, disk images and servers with. pgbackrest archives databases.
+PACKAGES := libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-noto-cjk poppler-utils qemu-utils curl pgbackrest
 
 # Debian's python3 has no ensurepip of its own; the package that brings it is the only thing that a venv lacks.
 $(VENV)/.installed: setup.py

@@ -17,6 +17,7 @@ from importlib.metadata import version
 from prometheus_client.registry import Collector
 
 from exporters import metrics as m
+from exporters.archive_view import archive_samples
 from exporters.view import (
     Family,
     Sample,
@@ -32,6 +33,7 @@ from exporters.view import (
     upkeep_samples,
 )
 from orchestrator.catalogue.activity import Activity, read_activity
+from orchestrator.catalogue.archives import ArchiveAt, read_archives
 from orchestrator.catalogue.board import Board, read_board
 from orchestrator.catalogue.database import now
 from orchestrator.catalogue.facts import Key
@@ -86,6 +88,7 @@ class TricenterCollector(Collector):
         self._locks: Mapping[Key, Locks] | None = None
         self._plans: tuple[PlanAt, ...] = ()
         self._spot_checks: Sequence[SpotCheck] = ()
+        self._archives: Sequence[ArchiveAt] = ()
         self._expected: Mapping[Key, Expected] = {}
         self._view: tuple[Sample, ...] = ()
         self._errors = 0
@@ -135,7 +138,8 @@ class TricenterCollector(Collector):
         keys = key_samples(self._keys, self._site) if self._keys else ()
         plans, expected = plan_samples(self._plans), expected_samples(self._expected, self._site)
         spots = spot_samples(self._spot_checks, self._site)
-        self._view = (*board_samples(board), *counts, *upkeep, *locks, *keys, *plans, *expected, *spots)
+        archived = archive_samples(self._archives, self._site)
+        self._view = (*board_samples(board), *counts, *upkeep, *locks, *keys, *plans, *expected, *spots, *archived)
 
     def _read_counts(self) -> None:
         began = time.monotonic()
@@ -144,6 +148,7 @@ class TricenterCollector(Collector):
         self._locks = read_locks(self._catalogue)
         self._spot_checks = last_spot_checks(self._catalogue)
         self._keys = read_keys(self._catalogue)
+        self._archives = read_archives(self._catalogue)
         self._plans = read_plans(self._site, self._catalogue, moment, digests=self._digests)
         self._expected = read_expected(self._site, self._catalogue, moment)
         self._counts_pace.read(began)

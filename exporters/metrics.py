@@ -5,6 +5,7 @@ python -m exporters.metrics > docs/metrics.md
 
 from __future__ import annotations
 
+from exporters.archive_metrics import ARCHIVES
 from exporters.metric import SYSTEM, Metric
 from exporters.preamble import PREAMBLE
 from exporters.upkeep_metrics import UPKEEP
@@ -331,6 +332,7 @@ METRICS = (
     TENANT_PENDING,
     TENANT_APPLIED,
     *UPKEEP,
+    *ARCHIVES,
     BUILD,
     VIEW_TIME,
     VIEW_ERRORS,

@@ -36,6 +36,7 @@ COMMANDS = {
     "lab": Room("orchestrator.lab.commands:lab", "本机三中心实验室 three real centres on one machine"),
     "tenant": Room("orchestrator.tenants.commands:tenant", "委办局租户 provision tenants on the clouds"),
     "backup": Room("orchestrator.backups.commands:backup", "备份与恢复 back up, list and restore systems"),
+    "archive": Room("orchestrator.archive.commands:archive", "PostgreSQL 连续归档 archiving, recovery to any moment"),
     "replicate": Room("orchestrator.backups.commands:replicate", "复制到异地 copy recovery points to the far centre"),
     "schedule": Room("orchestrator.schedule.commands:schedule", "定时任务 what is done next by itself, and why"),
     "vault": Room("orchestrator.backups.lock_commands:vault", "保险库 object locks; bring back what was deleted"),

@@ -36,6 +36,7 @@ def systems_misfits(draft: Draft) -> Iterator[Finding]:
             yield from _standby_fits(path, draft, system)
             yield from _hooks_fit(path, system)
             yield from _buckets_fit(path, draft, system)
+            yield from _archives_fit(path, draft, system)
     yield from _have_a_cloud(draft)
 
 
@@ -156,6 +157,26 @@ def _buckets_fit(where: str, draft: Draft, system: Node) -> Iterator[Finding]:
             got = f"{bucket.value}, which is {taken[place]} already"
             yield fault_at(bucket, f"{path}.bucket", got, "a bucket for each source and each centre")
         taken.setdefault(place, path.removeprefix(f"{where}."))
+
+
+def _archives_fit(where: str, draft: Draft, system: Node) -> Iterator[Finding]:
+    """Yield archives that no run would keep, and vaults that pgBackRest does not talk to."""
+    for centre, places in system.items("standby"):
+        for name, place in places.items():
+            if archive := place.at("archive"):
+                want = "nothing: only the database at production is archived"
+                yield fault_at(archive, f"{where}.standby.{centre}.{name}.archive", "an archive", want)
+    tier = draft.tiers.get(system.text("tier") or "")
+    for name, source in system.items("sources"):
+        archive = source.at("archive")
+        if archive is None or archive.value is None or tier is None:
+            continue
+        for centre, _ in tier.items("copies"):
+            vault = draft.at("centres", centre, "vault")
+            if vault and (endpoint := vault.text("endpoint") or "").startswith("http://"):
+                path, hint = f"{where}.sources.{name}.archive", "give the vault's endpoint as https://HOST[:PORT]"
+                got = f"{endpoint}, the vault at {centre}"
+                yield fault_at(archive, path, got, "vaults that answer https: pgBackRest speaks nothing else", hint)
 
 
 def _vault_with(draft: Draft, source: Node) -> str | None:

@@ -47,9 +47,10 @@ SPREAD = timedelta(days=1)
 #: How far back a calendar reaches, to know what was held until now.
 BEHIND = timedelta(days=9)
 
-_HEAVY: frozenset[ActionName] = frozenset(("read", "restore-test", "retention", "spot-check"))
+_HEAVY: frozenset[ActionName] = frozenset(("read", "restore-test", "retention", "spot-check", "archive-backup"))
 _CLASS: Mapping[ActionName, int] = {
-    "backup": 1, "replicate": 1, "heal": 1, "check": 2, "read": 2, "restore-test": 2, "lock": 2, "spot-check": 2,
+    "backup": 1, "replicate": 1, "heal": 1, "archive-observe": 1, "archive-backup": 1,
+    "check": 2, "read": 2, "restore-test": 2, "lock": 2, "spot-check": 2,
     "retention": 3, "tenant-drift": 3, "plan-check": 3, "escrow-bundle": 3,
 }  # fmt: skip
 _TITLE: Mapping[ActionName, Text] = {
@@ -64,6 +65,8 @@ _TITLE: Mapping[ActionName, Text] = {
     "plan-check": Text(zh="预案就绪检查", en="is the plan ready"),
     "spot-check": Text(zh="现行数据抽查", en="spot check against the live sources"),
     "escrow-bundle": Text(zh="救援包", en="rescue bundle"),
+    "archive-backup": Text(zh="归档的基础备份", en="base backup of an archive"),
+    "archive-observe": Text(zh="查看归档到达何时", en="until when is the archive"),
 }
 
 

@@ -135,6 +135,8 @@ ActionName = Literal[
     "plan-check",
     "spot-check",
     "escrow-bundle",
+    "archive-backup",
+    "archive-observe",
 ]
 
 
@@ -146,7 +148,8 @@ class Blackout(Model):
     reason: Text
     forbids: tuple[ActionName, ...] = Field(
         ("check", "read", "restore-test", "retention", "tenant-drift", "spot-check"),
-        description="everything except backup, replicate, heal, lock, plan-check and escrow-bundle when not given",
+        description="everything except backup, replicate, heal, lock, plan-check, escrow-bundle, archive-backup and "
+        "archive-observe when not given",
     )
     centres: tuple[CentreName, ...] = Field((), description="only work that touches these; all when not given")
     tenants: tuple[Name, ...] = Field((), description="only these tenants; all when no system is given either")

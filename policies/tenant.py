@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 from itertools import accumulate
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
+from policies.archive import ArchiveRule
 from policies.excludes import Excludes, pattern_fault, place_fault
 from policies.hooks import NO_HOOKS, Hooks
 from policies.values import ENDPOINT_PATTERN, Misfit, MisfitError, Model, Name, SecretRef, Text, Whole, Words
@@ -193,6 +195,7 @@ class PostgresqlSource(Model):
     user: Words
     password: SecretRef
     canaries: tuple[TableName, ...] = Field((), description="tables that nobody ever changes: public.canary")
+    archive: ArchiveRule | None = Field(None, description="continuous archiving, where a dump cannot meet the RPO")
 
 
 class MysqlSource(Model):
@@ -305,6 +308,13 @@ class System(Model):
         places = {str(name): given for name, given in self.standby.items()}.get(centre, {})
         kept = {name: each for name, each in self.sources.items() if each.kind in KINDS_ANYWHERE}
         return {name: place for name in self.sources if (place := places.get(name, kept.get(name)))}
+
+
+def archives_of(system: System) -> Iterator[tuple[str, ArchiveRule]]:
+    """Yield the sources of a system that are archived continuously: of the database at production."""
+    for name, source in system.sources.items():
+        if isinstance(source, PostgresqlSource) and source.archive:
+            yield name, source.archive
 
 
 class Tenant(Model):

@@ -17,6 +17,7 @@ from zoneinfo import available_timezones
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from policies.archive import ACCOUNT_PATTERN, PLAIN_PATH_PATTERN
 from policies.bandwidth import BEGIN_PATTERN, END_PATTERN, RATE_PATTERN, RATE_WANTED
 from policies.document import Node, Trail
 from policies.findings import Finding, did_you_mean, nearest, spelled
@@ -49,6 +50,8 @@ WANT_OF_PATTERN: dict[str, str] = {
     BUCKET_PREFIX_PATTERN: "1 to 21 characters: a-z, 0-9 and hyphens, first no hyphen",
     PORTS_PATTERN: "a port (443) or a range of ports (8000-8080)",
     ABSOLUTE_PATTERN: "an absolute path, first a /",
+    PLAIN_PATH_PATTERN: "an absolute path of letters, digits and . _ / -",
+    ACCOUNT_PATTERN: "the name of a user of the host",
     TABLE_PATTERN: "a table with its schema such as public.canary",
     SYSTEM_PATTERN: "TENANT/SYSTEM",
     SLOT_PATTERN: "centre, vault, cloud or tenant, or one of them by name: vault:NAME",

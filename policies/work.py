@@ -15,16 +15,18 @@ point there and that centre's RPO; for the rest the last time and the interval.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
+from policies.archive import ArchiveRule
 from policies.locks import extend_every
 from policies.plan import Plan
 from policies.site import ActionName, Site, SystemRef
+from policies.tenant import archives_of
 from policies.tiers import CentreName
 
 #: The centres that may hold copies, the nearest first: a backup goes to the first of a tier's, a copy to the others.
@@ -68,6 +70,14 @@ class AtCentre:
     owed: datetime | None = None
 
 
+class Archived(NamedTuple):
+    """What is known of an archived source at one centre: its last full and its last base backup, and the last look."""
+
+    full_at: datetime | None = None
+    backup_at: datetime | None = None
+    observed_at: datetime | None = None
+
+
 class Failures(NamedTuple):
     """Runs of one (flow, subject) that failed within FAILURES_WITHIN: the first, the last, and the last aborted."""
 
@@ -90,6 +100,8 @@ class Facts:
     plan_checked: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
     #: (tenant, system) -> the last comparison with the live sources.
     spotted: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
+    #: (tenant, system, source, centre) -> what is known of the archive there.
+    archived: Mapping[tuple[str, str, str, str], Archived] = field(default_factory=dict)
     #: Centre -> the newest rescue bundle in its vault; and when the configuration last changed.
     escrow: Mapping[str, datetime] = field(default_factory=dict)
     configured_at: datetime | None = None
@@ -182,6 +194,7 @@ def work_of(
             yield from _upkeep(ref, centre, here, known)
             if plans.get(centre):
                 yield _restore_test(ref, centre, here, known, plans[centre])
+    yield from _archiving(ref, facts, known)
 
 
 def drift_of(site: Site, centre: CentreName, facts: Facts, now: datetime) -> Work:
@@ -275,6 +288,39 @@ def _upkeep(ref: SystemRef, centre: CentreName, here: AtCentre, known: datetime)
         last = done or known
         wanted = next_turn(f"{at}/{action}", interval, last)
         yield Work(action, flow, subject, where | more, wanted, interval, last + interval)
+
+
+def _archiving(ref: SystemRef, facts: Facts, known: datetime) -> Iterator[Work]:
+    """Yield the base backups of archived sources, and one look at all archives of the system."""
+    system, looks = str(ref), []
+    for source, rule in archives_of(ref.system):
+        key = ref.tenant.tenant, ref.name, source
+        there = [facts.archived.get((*key, str(centre)), Archived()) for centre in copy_centres(ref)]
+        looks += [(rule.observe_every, each.observed_at or known) for each in there]
+        yield _base_backup(f"{system} {source}", {"system": system, "source": source}, rule, there, known)
+    if looks:
+        every, last = min(every for every, _ in looks), min(last for _, last in looks)
+        wanted = next_turn(f"{system}/archive-observe", every, last)
+        yield Work("archive-observe", "archive-observe", system, {"system": system}, wanted, every, last + every)
+
+
+def _base_backup(
+    subject: str, arguments: dict[str, str], rule: ArchiveRule, there: Sequence[Archived], known: datetime
+) -> Work:
+    """One run for all centres: a database is read for one base backup at a time. `since` says which are done."""
+    fulls = [each.full_at for each in there if each.full_at]
+    if len(fulls) < len(there):  # a centre without one can give nothing back
+        wanted = known + min(rule.incremental_every, FIRST_BACKUP_WITHIN) * share(f"{subject}/archive")
+        every = rule.incremental_every
+    else:
+        last = min(max(each.full_at or known, each.backup_at or known) for each in there)
+        full = next_turn(f"{subject}/archive-full", rule.full_every, min(fulls))
+        part = next_turn(f"{subject}/archive-part", rule.incremental_every, last)
+        wanted, every = (full, rule.full_every) if full <= part else (part, rule.incremental_every)
+        if full <= part:
+            arguments = {**arguments, "full": "yes"}
+    arguments = {**arguments, "since": wanted.isoformat()}
+    return Work("archive-backup", "archive-backup", subject, arguments, wanted, every, wanted + every)
 
 
 def _spot_check(ref: SystemRef, last: datetime) -> Work:

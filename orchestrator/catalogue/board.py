@@ -7,10 +7,11 @@ expired there are no longer known, and their absence is no gap in protection.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from orchestrator.catalogue.archives import ArchiveAt, archived_until, archives_at, archives_in
 from orchestrator.catalogue.facts import RECOVERED, Facts, Key, read_facts
 from orchestrator.catalogue.reading import reading
 from orchestrator.catalogue.records import DrillRow
@@ -63,6 +64,9 @@ class BoardRow:
     drill_due_at: datetime
     drill_overdue: bool
     verdict: Verdict
+    #: Up to when its archived databases can be given back there, where it has any. It takes no part in the verdict.
+    archived: bool = False
+    archived_until: datetime | None = None
 
     @property
     def last_drill(self) -> DrillRow | None:
@@ -106,9 +110,11 @@ def read_board(site: Site, catalogue: Catalogue, now: datetime, *, window: timed
     Raises Unreachable when the catalogue does not answer.
     """
     with reading(catalogue) as db:
-        facts = read_facts(db, now - window, now)
+        facts, seen = read_facts(db, now - window, now), archives_in(db)
     rows = tuple(
-        _row(ref, centre, copy, facts, now, now - window) for ref in site.systems() for centre, copy in _copies(ref)
+        _with_archives(_row(ref, centre, copy, facts, now, now - window), archives_at(seen, ref, centre))
+        for ref in site.systems()
+        for centre, copy in _copies(ref)
     )
     return Board(site.site, site.title, now, window, rows)
 
@@ -150,6 +156,10 @@ def _row(ref: SystemRef, centre: str, copy: CopyRule, facts: Facts, now: datetim
         drill_overdue=due < now,
         verdict=_verdict(copy, actual, drills, landed=newest is not None, overdue=due < now),
     )
+
+
+def _with_archives(row: BoardRow, found: Sequence[ArchiveAt | None]) -> BoardRow:
+    return replace(row, archived=True, archived_until=archived_until(found)) if found else row
 
 
 def _known_since(created: datetime, key: Key, facts: Facts, copy: CopyRule) -> datetime:

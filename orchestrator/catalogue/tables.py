@@ -17,6 +17,8 @@ from sqlalchemy import (
     null,
 )
 
+from orchestrator.catalogue.archive_tables import archive_marks as archive_marks
+from orchestrator.catalogue.archive_tables import archives as archives
 from orchestrator.catalogue.columns import UtcTime as UtcTime
 from orchestrator.catalogue.columns import metadata as metadata
 from orchestrator.catalogue.epoch_tables import epochs as epochs
@@ -30,7 +32,7 @@ from orchestrator.catalogue.key_tables import escrow_checks as escrow_checks
 from orchestrator.catalogue.key_tables import key_checks as key_checks
 
 #: Raised whenever a table changes: the number of the newest step of `migrations/versions`.
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 #: One row: which version of the tables this is.
 schema = Table("schema", metadata, Column("version", Integer, nullable=False))

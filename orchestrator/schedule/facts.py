@@ -32,7 +32,7 @@ from orchestrator.catalogue.facts import CLOCKS_DIFFER, RECOVERED, Key, held_by_
 from orchestrator.catalogue.reading import reading
 from orchestrator.catalogue.records import RunState
 from orchestrator.catalogue.store import Catalogue
-from policies.work import COPY_CENTRES, DONE_WITHIN, FAILURES_WITHIN, AtCentre, Facts, Failures
+from policies.work import COPY_CENTRES, DONE_WITHIN, FAILURES_WITHIN, Archived, AtCentre, Facts, Failures
 
 #: What a centre lacks is looked for among points of the last days; older ones are known by the newest alone.
 LACKING_WITHIN = timedelta(days=7)
@@ -50,6 +50,7 @@ def read_schedule_facts(catalogue: Catalogue, now: datetime) -> Facts:
             drift_at=_drift(db),
             plan_checked=_plan_checked(db),
             spotted=_spotted(db),
+            archived=_archived(db),
             escrow={row.centre: row.made_at for row in bundles},
             configured_at=next((row.configured_at for row in bundles), None),
             failures=dict(_failures(db, now)),
@@ -199,6 +200,13 @@ def _plan_checked(db: Connection) -> dict[tuple[str, str], datetime]:
 def _spotted(db: Connection) -> dict[tuple[str, str], datetime]:
     columns = t.spot_checks.c
     return {(row[0], row[1]): row[2] for row in db.execute(select(columns.tenant, columns.system, columns.began_at))}
+
+
+def _archived(db: Connection) -> dict[tuple[str, str, str, str], Archived]:
+    columns = t.archives.c
+    key = (columns.tenant, columns.system, columns.source, columns.centre)
+    query = select(*key, columns.full_at, columns.backup_at, columns.observed_at)
+    return {(row[0], row[1], row[2], row[3]): Archived(*row[4:]) for row in db.execute(query)}
 
 
 def _bundles() -> Select[Any]:

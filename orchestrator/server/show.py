@@ -100,7 +100,18 @@ def _tenant(rows: Sequence[BoardRow], now: datetime, gap: int) -> Iterator[Rende
             (f"  {first.tier_title.zh} {first.tier}", "dim"),
             (f"  可疑恢复点 suspect points: {suspects}" if suspects else "", "bold yellow"),
         )
+        if first.archived:
+            yield Text.assemble("  归档落后 archive behind:", *_archives(of_system, now))
         yield grid(COLUMNS, (list(_cells(row, now)) for row in of_system), gap)
+
+
+def _archives(rows: Sequence[BoardRow], now: datetime) -> Iterator[tuple[str, str]]:
+    """Say how far the archive at each centre is behind, against the RPO there."""
+    for row in rows:
+        behind = now - row.archived_until if row.archived_until else None
+        told = "无 none" if behind is None else format_duration(max(behind, timedelta(0)).total_seconds())
+        yield f"  {' '.join(CENTRES[row.centre])} ", "dim"
+        yield told, "bold red" if behind is None or behind > row.rpo_objective else "green"
 
 
 def _cells(row: BoardRow, now: datetime) -> Iterator[Text]:
@@ -191,6 +202,8 @@ def _row_as_json(row: BoardRow) -> dict[str, Any]:
         "last_drill": _drill_as_json(row.last_drill) if row.last_drill else None,
         "drill_due_at": row.drill_due_at.isoformat(),
         "drill_overdue": row.drill_overdue,
+        "archived": row.archived,
+        "archived_until": _iso(row.archived_until),
     }
 
 

@@ -11,9 +11,10 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import NamedTuple
 
 from orchestrator.lab.vaults import ROLES, Role, role_policy
-from orchestrator.process import Child
+from orchestrator.process import Child, run
 from orchestrator.vault.s3 import Bucket, Credential, VaultAdmin
 
 REGION = "us-east-1"
@@ -31,12 +32,34 @@ START_SECONDS = 60
 PARTS = ("master", "volume", "filer", "s3")
 
 
+class Certificate(NamedTuple):
+    """The files of a certificate of this machine, which signs itself, and of its key."""
+
+    cert: Path
+    key: Path
+
+
+def make_certificate(folder: Path) -> Certificate:
+    """Make a certificate of `localhost`. Everybody may read it; whoever trusts it names it in SSL_CERT_FILE."""
+    made = Certificate(folder / "cert.pem", folder / "key.pem")
+    run(
+        [
+            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+            "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", str(made.key), "-out", str(made.cert),
+        ],
+        deadline_seconds=START_SECONDS,
+    )  # fmt: skip
+    made.cert.chmod(0o644)
+    return made
+
+
 class Weed:
     """One `weed server`: master, volume server, filer and S3 in a process; all it stores lies in `folder`."""
 
-    def __init__(self, folder: Path, *, centre: str) -> None:
-        self.folder, self.centre = folder, centre
-        self._ports = free_ports(2 * len(PARTS))
+    def __init__(self, folder: Path, *, centre: str, certificate: Certificate | None = None) -> None:
+        """With a `certificate` it speaks TLS as well, at `secure_endpoint`."""
+        self.folder, self.centre, self._certificate = folder, centre, certificate
+        *self._ports, self._secure_port = free_ports(2 * len(PARTS) + 1)
         self._child: Child | None = None
         (folder / "data").mkdir(parents=True)
         self._config = folder / "s3.json"
@@ -56,6 +79,11 @@ class Weed:
         return f"http://127.0.0.1:{self._ports[2 * PARTS.index('s3')]}"
 
     @property
+    def secure_endpoint(self) -> str:
+        """The same over TLS, by a name: not every client takes an address for what a certificate is of."""
+        return f"https://localhost:{self._secure_port}"
+
+    @property
     def cpu_seconds(self) -> float:
         """What the server has used of CPU so far."""
         assert self._child is not None
@@ -72,7 +100,7 @@ class Weed:
                 f"-dir={self.folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer=true", "-s3=true",
                 "-s3.ip.bind=127.0.0.1", *ports, "-s3.port.iceberg=0", "-s3.port.lance=0", f"-s3.config={self._config}",
                 "-master.volumeSizeLimitMB=1024", "-volume.max=100", "-volume.preStopSeconds=0",
-                "-master.telemetry=false",
+                "-master.telemetry=false", *self._tls(),
             ]
         )  # fmt: skip
         end = time.monotonic() + START_SECONDS
@@ -80,6 +108,12 @@ class Weed:
             if time.monotonic() > end or not self._child.running:
                 raise RuntimeError(f"weed does not start: {self._child.stderr}")
             time.sleep(0.1)
+
+    def _tls(self) -> list[str]:
+        if self._certificate is None:
+            return []
+        cert, key = self._certificate
+        return [f"-s3.port.https={self._secure_port}", f"-s3.cert.file={cert}", f"-s3.key.file={key}"]
 
     def stop(self) -> None:
         """End the server as a power cut would: nobody needs what it holds. May be repeated."""

@@ -45,9 +45,18 @@ class Postgresql:
         )  # fmt: skip
         self._child: Child | None = None
 
-    def start(self) -> None:
-        """Start the server and return when it answers."""
-        flags = [part for key, value in SETTINGS.items() for part in ("-c", f"{key}={value}")]
+    @property
+    def data(self) -> Path:
+        return self._data
+
+    @property
+    def home(self) -> Path:
+        """A folder of the server's own user."""
+        return self._home
+
+    def start(self, **settings: str) -> None:
+        """Start the server, with further settings, and return when it answers."""
+        flags = [part for key, value in {**SETTINGS, **settings}.items() for part in ("-c", f"{key}={value}")]
         argv = [str(self._binaries / "postgres"), "-D", str(self._data), "-p", str(self.port), *flags]
         self._child = Child(argv, cwd=self._home, user=self._user)
         end = time.monotonic() + START_SECONDS

@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from policies.archive import ArchiveRule
 from policies.bandwidth import BandwidthWindow
 from policies.escrow import Escrow
 from policies.hooks import Hook, Hooks, SourceHooks
@@ -109,6 +110,7 @@ MODEL_OF: dict[str, type[BaseModel]] = {
     "freeze, thaw, before, after": Hook,
     "sources: path": PathSource,
     "sources: postgresql": PostgresqlSource,
+    "archive": ArchiveRule,
     "sources: mysql": MysqlSource,
     "sources: volume": VolumeSource,
     "sources: server": ServerSource,

@@ -15,6 +15,7 @@ from sqlalchemy import event, insert, update
 from orchestrator.app import App
 from orchestrator.catalogue import leases, verifications
 from orchestrator.catalogue import tables as t
+from orchestrator.catalogue.archives import ArchiveAt, record_archive
 from orchestrator.catalogue.audit import note_configuration
 from orchestrator.catalogue.facts import SCHEDULE, Key
 from orchestrator.catalogue.keys import BundleAt, record_bundle
@@ -25,9 +26,10 @@ from orchestrator.cli import run
 from orchestrator.engine.port import FlowSpec
 from orchestrator.schedule.facts import read_schedule_facts
 from orchestrator.schedule.tick import LEASE, tick
+from policies.archive import Reach
 from policies.load import load_site
 from policies.site import Site
-from policies.work import AtCentre, Failures
+from policies.work import Archived, AtCentre, Failures
 
 DALIAN = Path(__file__).parents[3] / "examples" / "dalian"
 NOW = datetime.now(UTC)
@@ -210,7 +212,19 @@ def test_the_number_of_queries_does_not_grow_with_the_systems(catalogue: Catalog
 
     few = queries()
     catalogue.register_systems((f"tenant-{number}", "system") for number in range(50))
-    assert queries() == few <= 13
+    assert queries() == few <= 14
+
+
+def test_archives_as_they_were_last_seen(catalogue: Catalogue) -> None:
+    assert read_schedule_facts(catalogue, NOW).archived == {}
+    for hours, full in ((3, ago(days=8)), (1, ago(days=1))):
+        seen = ArchiveAt(
+            "bureau", "registry", "db", "provincial", ago(hours=hours), Reach(None, None, None), full, ago(hours=2), 1
+        )
+        record_archive(catalogue, seen)
+    key = ("bureau", "registry", "db", "provincial")
+    known = Archived(full_at=ago(days=1), backup_at=ago(hours=2), observed_at=ago(hours=1))
+    assert read_schedule_facts(catalogue, NOW).archived == {key: known}
 
 
 def test_a_tick_queues_what_is_due_once_and_in_its_order(program: Program) -> None:
