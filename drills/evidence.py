@@ -66,6 +66,11 @@ class Recovered:
         """The recovery point that was used, as its step saw it; None before that."""
         return _detail(self.whole, f"choose-point:{self.part.name}")
 
+    @property
+    def key_access(self) -> Mapping[str, Any] | None:
+        """What the password was seen to open, and what is known of its escrow; None before that."""
+        return _detail(self.own, "key-access")
+
     @cached_property
     def measured(self) -> Measured:
         passed_over = self.part.tolerated | self._foreign
@@ -279,6 +284,8 @@ def _system(each: Recovered, row: DrillRow) -> dict[str, Any]:
         "probes": [_probe(probe) for probe in each.probes],
         "problems": list(each.problems()),
         "tolerated": sorted(each.part.tolerated),
+        # Only where it was proved: what was signed of older drills stays as it was.
+        **({"key_access": each.key_access} if each.key_access else {}),
     }
 
 

@@ -27,6 +27,7 @@ STAGE_OF_STEP = {
     "sync": "decide",
     "epoch": "decide",
     "systems": "wait",
+    "key-access": "restore",
     "prepare-scratch": "restore",
     "fetch-document": "restore",
     "restore": "restore",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from drills.callouts import ask_person, run_script
 from drills.deadline import stop_after
 from drills.grounds import Ground, ground_for
+from drills.key_access import prove_access
 from drills.kinds import Shape
 from drills.measure import AGAIN
 from drills.probes import Restored, probe_data, probe_image, read_figure
@@ -147,6 +148,8 @@ class _Recovery:
 
     def _restore(self, step: Step) -> None:
         task, scratch = self.task, self.task.scratch / self.run.id
+        if self.run.changed("key-access"):
+            self.run.step(f"key-access{self.suffix}", prove_access, self.program, task.vault, task.ref)
         self.run.step(f"prepare-scratch{self.suffix}", make_ready, task.scratch, self.run.id, self._ground.needed_bytes)
         repository = self.program.repository(task.vault, task.ref)
         lease = repository_lease(task.vault, task.ref)

@@ -98,6 +98,10 @@ def _show_system(console: Console, system: Mapping[str, Any], *, alone: bool) ->
         if seconds is not None
     ]
     console.print("阶段 stages: " + " · ".join(reached))
+    escrow = (system.get("key_access") or {}).get("escrow")
+    if escrow and escrow["verdict"] != "ok":
+        told = f"{escrow['en']}; {escrow['hint']}"
+        console.print(f"[yellow]•[/] 托管 escrow: {escape(escrow['zh'])}\n  [dim]{escape(told)}[/]")
     if system["probes"]:
         console.print(_probes(system["probes"]))
     for problem in system["problems"]:

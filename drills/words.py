@@ -23,6 +23,7 @@ STEPS = {
     "ask": Words("记下请求批准的内容", "write down what is asked for"),
     "return-epoch": Words("交还纪元", "return the epoch"),
     "systems": Words("逐系统恢复", "recover the systems"),
+    "key-access": Words("验证口令能打开备份库", "prove that the password opens the repository"),
     "prepare-scratch": Words("准备临时恢复环境", "prepare the scratch place"),
     "fetch-document": Words("取回恢复点清单", "fetch the point's document"),
     "restore": Words("恢复数据", "restore"),

@@ -157,6 +157,16 @@ KEY_CHECKED = Metric(
     always=False,
 )
 
+KEY_ACCESS = Metric(
+    "tricenter_key_access_timestamp_seconds",
+    "gauge",
+    ("centre", "tenant"),
+    "When a run of a plan (drill, restore test, failover) last opened a repository of the tenant at the centre with "
+    "the password of the site. Absent: never.",
+    "预案的运行（演练、恢复测试、接管）最近一次以站点口令打开该租户在该中心的备份库的时间；从未则不存在",
+    always=False,
+)
+
 UPKEEP = (
     VERIFIED,
     UNREAD,
@@ -178,4 +188,5 @@ UPKEEP = (
     ESCROW_BUNDLE_OBJECTIVE,
     ESCROW_MISSING,
     KEY_CHECKED,
+    KEY_ACCESS,
 )

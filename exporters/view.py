@@ -136,9 +136,10 @@ def key_samples(keys: Keys, site: Site) -> Iterator[Sample]:
             yield u.ESCROW_BUNDLE, (centre,), bundle.made_at.timestamp() if bundle else 0.0
             if bundle:
                 yield u.ESCROW_MISSING, (centre,), bundle.missing
-    for (tenant, centre), moment in keys.passwords.items():
-        if tenant in site.tenants:
-            yield u.KEY_CHECKED, (centre, tenant), moment.timestamp()
+    for metric, moments in ((u.KEY_CHECKED, keys.passwords), (u.KEY_ACCESS, keys.accesses)):
+        for (tenant, centre), moment in moments.items():
+            if tenant in site.tenants:
+                yield metric, (centre, tenant), moment.timestamp()
 
 
 def plan_samples(plans: Iterable[PlanAt]) -> Iterator[Sample]:

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from drills.key_access import judge_escrow
 from drills.kinds import SHAPES, Shape
 from drills.plans import cloud_checks, data_checks
 from drills.plans.control_checks import Program as Control
@@ -155,20 +156,9 @@ class _Looker:
 
     def _escrow(self) -> Answer:
         """Whether custodians have shown, not too long ago, that they can open what the centre has."""
-        rule, known = self.program.site.escrow, read_keys(self.program.catalogue)
+        rule = self.program.site.escrow
         assert rule is not None
-        check, every = known.checks.get(self.centre), format_duration(rule.check_every.total_seconds())
-        hint = "custodians come with their shares: tricenter escrow check"
-        if self.centre not in known.bundles:
-            return Answer("warn", "该中心没有救援包", "there is no rescue bundle here", "tricenter escrow split")
-        if check is None or check.key != known.bundles[self.centre].key:
-            return Answer("warn", "从未验证份额可打开救援包", "no shares ever opened today's rescue bundle", hint)
-        age = format_duration((self.now - check.checked_at).total_seconds())
-        if self.now - check.checked_at > rule.check_every:
-            return Answer(
-                "warn", f"份额 {age} 前验证，应每 {every}", f"shares were proved {age} ago, over {every}", hint
-            )
-        return Answer("ok", f"份额 {age} 前验证", f"shares opened the rescue bundle {age} ago")
+        return judge_escrow(rule, read_keys(self.program.catalogue), self.centre, self.now)
 
     def _people(self) -> Answer:
         people = sorted(set(self.plan.duty))

@@ -30,6 +30,15 @@ escrow_checks = Table(
     Column("custodians", JSON, nullable=False),
 )
 
+#: The last time that a run of a plan opened a repository of a tenant at a centre with the password of the site.
+key_accesses = Table(
+    "key_accesses",
+    metadata,
+    Column("tenant", String(40), primary_key=True),
+    Column("centre", String(20), primary_key=True),
+    Column("opened_at", UtcTime, nullable=False),
+)
+
 #: The last time that all repositories of a tenant at a centre opened with the password of the site.
 key_checks = Table(
     "key_checks",

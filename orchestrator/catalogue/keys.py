@@ -40,11 +40,15 @@ class EscrowCheck:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What is known of keys: bundles and their last proof by centre, passwords by (tenant, centre)."""
+    """What is known of keys: bundles and their last proof by centre.
+
+    Passwords by (tenant, centre): when they last opened every repository, and when a run of a plan last opened one.
+    """
 
     bundles: Mapping[str, BundleAt]
     checks: Mapping[str, EscrowCheck]
     passwords: Mapping[tuple[str, str], datetime]
+    accesses: Mapping[tuple[str, str], datetime]
 
     @property
     def checked_at(self) -> datetime | None:
@@ -81,6 +85,15 @@ def record_password(catalogue: Catalogue, tenant: str, centre: str, moment: date
         db.execute(insert(t.key_checks).values(**values))
 
 
+@patient
+def record_access(catalogue: Catalogue, tenant: str, centre: str, moment: datetime) -> None:
+    """Remember that a run of a plan opened a repository of a tenant at a centre. May be repeated."""
+    mine = (t.key_accesses.c.tenant == tenant) & (t.key_accesses.c.centre == centre)
+    with writing(catalogue.engine) as db:
+        db.execute(delete(t.key_accesses).where(mine))
+        db.execute(insert(t.key_accesses).values(tenant=tenant, centre=centre, opened_at=moment))
+
+
 def read_keys(catalogue: Catalogue) -> Keys:
     """Return what is known of keys. A fixed number of queries. Raises Unreachable."""
     checks = t.escrow_checks
@@ -94,4 +107,5 @@ def read_keys(catalogue: Catalogue) -> Keys:
             for row in db.execute(select(checks).where(checks.c.id.in_(newest)))
         ]
         passwords = {(row.tenant, row.centre): row.checked_at for row in db.execute(select(t.key_checks))}
-    return Keys({each.centre: each for each in bundles}, {each.centre: each for each in found}, passwords)
+        accesses = {(row.tenant, row.centre): row.opened_at for row in db.execute(select(t.key_accesses))}
+    return Keys({each.centre: each for each in bundles}, {each.centre: each for each in found}, passwords, accesses)

@@ -29,6 +29,7 @@ from orchestrator.catalogue.evidence_tables import drill_findings as drill_findi
 from orchestrator.catalogue.evidence_tables import drill_signatures as drill_signatures
 from orchestrator.catalogue.key_tables import escrow_bundles as escrow_bundles
 from orchestrator.catalogue.key_tables import escrow_checks as escrow_checks
+from orchestrator.catalogue.key_tables import key_accesses as key_accesses
 from orchestrator.catalogue.key_tables import key_checks as key_checks
 
 #: Raised whenever a table changes: the number of the newest step of `migrations/versions`.

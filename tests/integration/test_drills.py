@@ -15,8 +15,10 @@ from typing import Any
 
 import pytest
 
+from orchestrator.catalogue.keys import read_keys
 from orchestrator.process import run, started_at
 from orchestrator.scratch.folder import recorded_servers
+from orchestrator.secrets import write_private
 from tests.integration.conftest import SmallSite
 
 pytestmark = pytest.mark.integration
@@ -129,6 +131,8 @@ def test_a_system_of_files_and_a_database_is_recovered_proved_and_measured(site:
     assert hashlib.sha256(evidence).hexdigest() in html
     for each in only(found)["point"]["point"]["sources"]:
         assert each["snapshot_id"] in html
+    assert only(found)["key_access"] == {"repository": "bureau/registry", "centre": centre, "escrow": None}
+    assert ("bureau", centre) in read_keys(site.app.catalogue).accesses
     proved = [each for each in site.app.catalogue.points_at(centre, "bureau", "registry") if each.proved_at]
     assert [each.point.id for each in proved] == [only(found)["point"]["point"]["id"]]
 
@@ -150,6 +154,17 @@ def test_the_screen_shows_steps_objectives_probes_and_the_verdict(site: SmallSit
     assert re.search(r"✓ +\d+\.\d\d s +恢复数据 · pages", ended.stderr)
     for word in ("RPO", "RTO", "manifest:pages", "达标 MET", ".html"):
         assert word in ended.stdout
+
+
+def test_a_password_that_opens_nothing_fails_the_drill_at_its_first_step(site: SmallSite, tmp_path: Path) -> None:
+    write_private(tmp_path / "wrong", "of another tenant\n")
+    kept = site.app.site.repository_password
+    overlay = site.edited(tmp_path, lambda text: text.replace(kept, f"file:{tmp_path}/wrong"))
+    words = ("--overlay", str(overlay), "drill", "run", "bureau-notices", "--centre", "same-city", "--output", "json")
+    found = json.loads(site.tricenter(*words, code=4).stdout)
+    own = [each for each in found["attempts"] if each["stage"] == "restore"]
+    assert [(each["step"], each["outcome"]) for each in own] == [("key-access", "failed")]
+    assert "the password of bureau does not open bureau/notices at same-city" in own[0]["error"]
 
 
 def test_a_tampered_expectation_fails_the_drill_which_still_has_its_report_and_leaves_nothing(site: SmallSite) -> None:

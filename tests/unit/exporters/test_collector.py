@@ -120,6 +120,8 @@ def record_keys(catalogue: Catalogue) -> None:
     keys.record_bundle(catalogue, keys.BundleAt("provincial", "k", NOW - timedelta(hours=1), 9, "0" * 64, 2))
     keys.record_checks(catalogue, [keys.EscrowCheck(NOW, "provincial", "k", NOW, ("a", "b"))], "me")
     keys.record_password(catalogue, TENANT, "provincial", NOW - timedelta(days=1), 3)
+    keys.record_access(catalogue, TENANT, "provincial", NOW - timedelta(days=9))
+    keys.record_access(catalogue, TENANT, "provincial", NOW - timedelta(days=2))
 
 
 def test_keys_and_their_escrow_are_shown_beside_what_is_asked_of_them(
@@ -140,6 +142,8 @@ def test_keys_and_their_escrow_are_shown_beside_what_is_asked_of_them(
     assert value(series, "tricenter_escrow_bundle_missing_secrets", centre="provincial") == 2
     asked = value(series, "tricenter_key_checked_timestamp_seconds", centre="provincial", tenant=TENANT)
     assert asked == (NOW - timedelta(days=1)).timestamp()
+    opened = value(series, "tricenter_key_access_timestamp_seconds", centre="provincial", tenant=TENANT)
+    assert opened == (NOW - timedelta(days=2)).timestamp()
 
 
 def record_upkeep(catalogue: Catalogue) -> None:

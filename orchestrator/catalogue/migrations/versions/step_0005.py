@@ -1,4 +1,4 @@
-"""Continuous archives: what they can give back, and the moments that this is known by."""
+"""Continuous archives: what they can give back, and by which moments it is known; the key accesses of drills."""
 
 from __future__ import annotations
 
@@ -32,4 +32,15 @@ def upgrade() -> None:
         sa.Column("moment", sa.DateTime, primary_key=True),
         sa.Column("segment", sa.String(24), nullable=False),
         sa.Column("segment_bytes", sa.BigInteger, nullable=False),
+    )
+    _key_accesses()
+
+
+def _key_accesses() -> None:
+    """When a run of a plan last opened a repository of a tenant at a centre with the password of the site."""
+    op.create_table(
+        "key_accesses",
+        sa.Column("tenant", sa.String(40), primary_key=True),
+        sa.Column("centre", sa.String(20), primary_key=True),
+        sa.Column("opened_at", sa.DateTime, nullable=False),
     )
