@@ -45,6 +45,7 @@ def misfits(draft: Draft) -> Iterator[Finding]:
     yield from _buckets_legal(draft)
     yield from _credentials_own(draft)
     yield from _credentials_split(draft)
+    yield from _escrow_named(draft)
     yield from _mlps(draft)
     yield from _limits_of_something(draft)
     yield from _blackouts_fit(draft)
@@ -223,6 +224,16 @@ def _credentials_split(draft: Draft) -> Iterator[Finding]:
             want = "a credential of its own for retention, so that the one that writes need not delete"
             place = vault.at("expirer_credential") or vault
             yield fault_at(place, path, got, want, "docs/vault.md says what each may do", "warning")
+
+
+def _escrow_named(draft: Draft) -> Iterator[Finding]:
+    """A vault holds everything but the passwords: when they are lost with this host, its points are noise."""
+    written = draft.at("escrow")
+    if draft.head is None or (written and written.value is not None):
+        return
+    hint = "name custodians, then tricenter escrow split; docs/keys.md says what it is for"
+    want = "who opens the rescue bundles when nothing but one vault is left"
+    yield fault_at(draft.head, "escrow", "nothing", want, hint, "warning")
 
 
 def _mlps(draft: Draft) -> Iterator[Finding]:

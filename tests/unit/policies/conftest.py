@@ -37,6 +37,7 @@ centres:
 zones:
   public: {title: {zh: 公用, en: Shared}, kind: shared}
 repository_password: file:/secrets/{tenant}.password
+escrow: {custodians: [李梅, 王强]}
 """
 
 TENANT = """\
