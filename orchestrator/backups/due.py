@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from orchestrator.backups.replication import Way
 from orchestrator.batch import Ended
 from orchestrator.catalogue.database import now
+from orchestrator.catalogue.facts import Key, exposures
+from orchestrator.catalogue.reading import reading
 from orchestrator.errors import Busy, CheckFailed, PartlyDone, Unreachable
 from orchestrator.schedule.facts import read_schedule_facts
 from policies.schedule import due
 from policies.site import SystemRef
-from policies.work import NOTHING, Facts, copy_centres
+from policies.work import Facts, copy_centres
 
 if TYPE_CHECKING:
     from orchestrator.app import App
@@ -85,12 +87,16 @@ class DueWork:
         return read_schedule_facts(self._app.catalogue, now())
 
     def _missed(self) -> list[str]:
-        """Return the systems whose exposure at the centre that this work is for is over their objective now."""
-        facts, moment, missed = self._facts(), now(), []
+        """Return the systems whose exposure at the centre that this work is for is over their objective now.
+
+        What the board calls missed: points that are suspect or bad do not count.
+        """
+        missed = []
+        with reading(self._app.catalogue) as db:
+            exposed = exposures(db, now())
         for ref in self._asked:
-            key, centre = (ref.tenant.tenant, ref.name), self._routes[0][1] if self._routes else copy_centres(ref)[0]
+            centre = self._routes[0][1] if self._routes else copy_centres(ref)[0]
             rules = {str(name): copy for name, copy in ref.copies.items()}
-            newest = facts.at.get((*key, centre), NOTHING).data_time or facts.known_since.get(key, moment)
-            if max(moment - newest, timedelta(0)) > rules[centre].rpo:
+            if exposed.get(Key(ref.tenant.tenant, ref.name, centre), timedelta(0)) > rules[centre].rpo:
                 missed.append(f"{ref}@{centre}")
         return missed

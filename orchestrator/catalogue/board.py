@@ -6,16 +6,18 @@ expired there are no longer known, and their absence is no gap in protection.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from orchestrator.catalogue.archives import ArchiveAt, archived_until, archives_at, archives_in
 from orchestrator.catalogue.facts import RECOVERED, Facts, Key, read_facts
+from orchestrator.catalogue.locks import Locks, locks_in
 from orchestrator.catalogue.reading import reading
 from orchestrator.catalogue.records import DrillRow
 from orchestrator.catalogue.store import Catalogue
+from policies.locks import promised
 from policies.objectives import compliance, exposure, worst_exposure
 from policies.plan_state import last_that_counts
 from policies.site import Site, SystemRef
@@ -67,6 +69,10 @@ class BoardRow:
     #: Up to when its archived databases can be given back there, where it has any. It takes no part in the verdict.
     archived: bool = False
     archived_until: datetime | None = None
+    #: The last look at the object locks there, None before the first or where no lock is asked for, and for how long
+    #: everything in use is promised to stay locked. They take no part in the verdict either.
+    locks: Locks | None = None
+    lock_objective: timedelta | None = None
 
     @property
     def last_drill(self) -> DrillRow | None:
@@ -80,6 +86,12 @@ class BoardRow:
     @property
     def rpo_missed(self) -> bool:
         return self.rpo_actual > self.rpo_objective
+
+    def lock_missed(self, now: datetime) -> bool:
+        """Whether something in use is not locked for as long as was promised, as the vault said when it was asked."""
+        if self.locks is None or self.lock_objective is None or not self.locks.objects:
+            return False
+        return self.locks.floor is None or self.locks.floor - now < self.lock_objective
 
     @property
     def rto_missed(self) -> bool:
@@ -110,11 +122,12 @@ def read_board(site: Site, catalogue: Catalogue, now: datetime, *, window: timed
     Raises Unreachable when the catalogue does not answer.
     """
     with reading(catalogue) as db:
-        facts, seen = read_facts(db, now - window, now), archives_in(db)
+        facts, seen, locks = read_facts(db, now - window, now), archives_in(db), locks_in(db)
     rows = tuple(
-        _with_archives(_row(ref, centre, copy, facts, now, now - window), archives_at(seen, ref, centre))
+        _with_locks(_with_archives(row, archives_at(seen, ref, centre)), copy, locks)
         for ref in site.systems()
         for centre, copy in _copies(ref)
+        for row in (_row(ref, centre, copy, facts, now, now - window),)
     )
     return Board(site.site, site.title, now, window, rows)
 
@@ -160,6 +173,13 @@ def _row(ref: SystemRef, centre: str, copy: CopyRule, facts: Facts, now: datetim
 
 def _with_archives(row: BoardRow, found: Sequence[ArchiveAt | None]) -> BoardRow:
     return replace(row, archived=True, archived_until=archived_until(found)) if found else row
+
+
+def _with_locks(row: BoardRow, copy: CopyRule, seen: Mapping[Key, Locks]) -> BoardRow:
+    if not copy.retention.lock:
+        return row
+    found = seen.get(Key(row.tenant, row.system, row.centre))
+    return replace(row, locks=found, lock_objective=promised(copy.retention.lock))
 
 
 def _known_since(created: datetime, key: Key, facts: Facts, copy: CopyRule) -> datetime:

@@ -85,6 +85,20 @@ def read_facts(db: Connection, since: datetime, now: datetime) -> Facts:
     )
 
 
+def exposures(db: Connection, now: datetime) -> dict[Key, timedelta]:
+    """Return how old the newest good data of every system is at every centre that may hold copies of it.
+
+    Since a system is known where there is none. A fixed number of queries.
+    """
+    created = {(row.tenant, row.system): row.created_at for row in db.execute(select(t.systems))}
+    keys = every_key()
+    found = {}
+    for tenant, system, centre, newest in db.execute(select(keys, of_newest(t.points.c.data_time, keys, now))):
+        since = newest or created[tenant, system]
+        found[Key(tenant, system, centre)] = max(now - since, timedelta(0))
+    return found
+
+
 def _edges(db: Connection, since: datetime, now: datetime) -> Iterator[tuple[Key, datetime, datetime, datetime | None]]:
     """Yield of every system at every centre: the newest data, when it landed, and the newest data before `since`."""
     keys = every_key()

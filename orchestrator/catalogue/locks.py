@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from orchestrator.catalogue import tables as t
 from orchestrator.catalogue.database import patient, writing
@@ -63,12 +63,17 @@ def record_locks(catalogue: Catalogue, locks: Locks, points: Mapping[str, dateti
 def read_locks(catalogue: Catalogue) -> dict[Key, Locks]:
     """Return the last look at each place. Raises Unreachable when the catalogue does not answer."""
     with reading(catalogue) as db:
-        return {
-            (place := Key(row.tenant, row.system, row.centre)): Locks(
-                place, row.ran_at, row.floor, row.objects, row.extended, row.unlocked, row.overwritten
-            )
-            for row in db.execute(select(t.locks))
-        }
+        return locks_in(db)
+
+
+def locks_in(db: Connection) -> dict[Key, Locks]:
+    """Return what `read_locks` does, as a part of another look."""
+    return {
+        (place := Key(row.tenant, row.system, row.centre)): Locks(
+            place, row.ran_at, row.floor, row.objects, row.extended, row.unlocked, row.overwritten
+        )
+        for row in db.execute(select(t.locks))
+    }
 
 
 @patient

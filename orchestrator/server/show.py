@@ -77,7 +77,7 @@ def as_json(board: Board) -> dict[str, Any]:
         "read_at": board.read_at.isoformat(),
         "window_seconds": board.window.total_seconds(),
         "summary": {"systems": _count_systems(board), "copies": len(board.rows), **board.verdicts()},
-        "systems": [_row_as_json(row) for row in board.rows],
+        "systems": [_row_as_json(row, board.read_at) for row in board.rows],
     }
 
 
@@ -102,6 +102,8 @@ def _tenant(rows: Sequence[BoardRow], now: datetime, gap: int) -> Iterator[Rende
         )
         if first.archived:
             yield Text.assemble("  归档落后 archive behind:", *_archives(of_system, now))
+        if any(row.locks for row in of_system):
+            yield Text.assemble("  对象锁最早到期 earliest lock ends:", *_locks(of_system, now))
         yield grid(COLUMNS, (list(_cells(row, now)) for row in of_system), gap)
 
 
@@ -112,6 +114,17 @@ def _archives(rows: Sequence[BoardRow], now: datetime) -> Iterator[tuple[str, st
         told = "无 none" if behind is None else format_duration(max(behind, timedelta(0)).total_seconds())
         yield f"  {' '.join(CENTRES[row.centre])} ", "dim"
         yield told, "bold red" if behind is None or behind > row.rpo_objective else "green"
+
+
+def _locks(rows: Sequence[BoardRow], now: datetime) -> Iterator[tuple[str, str]]:
+    """Say when the earliest object lock at each centre ends, where the vault was asked."""
+    for row in rows:
+        if row.locks is None or not row.locks.objects:
+            continue
+        yield f"  {' '.join(CENTRES[row.centre])} ", "dim"
+        floor = row.locks.floor
+        told = f"{floor.astimezone():%F}" if floor else f"未锁定 not locked: {row.locks.unlocked}"
+        yield told, "bold red" if row.lock_missed(now) else "green"
 
 
 def _cells(row: BoardRow, now: datetime) -> Iterator[Text]:
@@ -177,7 +190,7 @@ def _legend(board: Board) -> Text:
 # --- JSON
 
 
-def _row_as_json(row: BoardRow) -> dict[str, Any]:
+def _row_as_json(row: BoardRow, now: datetime) -> dict[str, Any]:
     return {
         "tenant": row.tenant,
         "tenant_title": row.tenant_title.model_dump(),
@@ -204,6 +217,9 @@ def _row_as_json(row: BoardRow) -> dict[str, Any]:
         "drill_overdue": row.drill_overdue,
         "archived": row.archived,
         "archived_until": _iso(row.archived_until),
+        "lock_floor": _iso(row.locks.floor) if row.locks else None,
+        "lock_measured_at": _iso(row.locks.ran_at) if row.locks else None,
+        "lock_missed": row.lock_missed(now),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,14 @@ from orchestrator.app import App
 from orchestrator.backups.due import DueWork
 from orchestrator.batch import Ended
 from orchestrator.catalogue import tables as t
+from orchestrator.catalogue.database import now
 from orchestrator.catalogue.ledger import Ledger
 from orchestrator.catalogue.records import Order, Point
+from orchestrator.catalogue.suspicions import settle
 from orchestrator.cli import run
 from orchestrator.errors import Busy, CheckFailed, ProcessFailed, TricenterError, Unreachable
 from policies.site import SystemRef
+from policies.suspicion import Sign, Signal, Standing
 
 DALIAN = Path(__file__).parents[3] / "examples" / "dalian"
 LAND, MAPS = "natural-resources/land-registry", "natural-resources/planning-maps"
@@ -109,6 +113,24 @@ def test_an_objective_that_is_missed_all_the_same_is_told(
     work = DueWork(app, "backup", app.systems("natural-resources"))
     assert work.conclude(ended(work.refs, None)) == 4
     assert f"objectives missed 1: {LAND}@same-city" in capsys.readouterr().err
+
+
+def test_a_suspect_point_meets_no_objective(
+    app: App, point: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    point(LAND, 90)
+    point(MAPS, 0)
+    good = next(each for each in app.catalogue.points() if each.system == "land-registry")
+    sign = Signal(Sign.CANARY, "canary.docx was changed", "scans")
+    odd = replace(good, id="odd", data_time=now(), finished_at=now(), suspicion=(sign,))
+    app.catalogue.add_point(odd)
+    app.catalogue.set_landings("same-city", good.tenant, good.system, {good.id: good.data_time, "odd": now()})
+    work = DueWork(app, "backup", app.systems("natural-resources"))
+    assert work.refs == [], "it was backed up"
+    assert work.conclude([]) == 4
+    assert f"objectives missed 1: {LAND}@same-city" in capsys.readouterr().err
+    settle(app.catalogue, ["odd"], Standing.GOOD, reason="looked at it", by="zhang")
+    assert work.conclude([]) == 0
 
 
 def test_what_another_process_does_already_is_no_failure(

@@ -16,6 +16,8 @@ from sqlalchemy import update
 from orchestrator.catalogue import tables as t
 from orchestrator.catalogue.board import read_board
 from orchestrator.catalogue.database import now
+from orchestrator.catalogue.facts import Key
+from orchestrator.catalogue.locks import Locks, record_locks
 from orchestrator.catalogue.records import DrillRow, Point
 from orchestrator.catalogue.store import Catalogue
 from orchestrator.cli import run
@@ -106,6 +108,26 @@ def test_one_objective_missed_ends_with_4(catalogue: Catalogue, capsys: pytest.C
     assert missed[0]["rpo_actual_seconds"] == pytest.approx(7200, abs=30)
     assert missed[0]["rpo_objective_seconds"] == 3600
     assert missed[0]["last_drill"]["verdict"] == "met"
+
+
+def test_the_earliest_end_of_a_lock_is_told_and_what_breaks_the_promise(
+    catalogue: Catalogue, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ref = next(each for each in load_site(DALIAN).systems() if str(each) == LAND)
+    protect(catalogue, ref)
+    ends = now() + timedelta(days=365)
+    near, far = (Key(ref.tenant.tenant, ref.name, centre) for centre in ("same-city", "provincial"))
+    record_locks(catalogue, Locks(near, now(), ends, 7, 0, 0, 0), {})
+    record_locks(catalogue, Locks(far, now(), None, 7, 0, 3, 0), {})
+    assert run(["status", LAND]) == 0
+    shown = capsys.readouterr().out
+    assert f"earliest lock ends:  同城 same-city {ends.astimezone():%F}  异地 provincial 未锁定 not locked: 3" in shown
+    _, told = as_json(capsys, LAND)
+    rows = {row["centre"]: row for row in told["systems"]}
+    assert (rows["same-city"]["lock_floor"], rows["same-city"]["lock_missed"]) == (ends.isoformat(), False)
+    assert (rows["provincial"]["lock_floor"], rows["provincial"]["lock_missed"]) == (None, True)
+    record_locks(catalogue, Locks(near, now(), now() + timedelta(hours=1), 7, 0, 0, 0), {})
+    assert as_json(capsys, LAND)[1]["systems"][0]["lock_missed"]
 
 
 def test_only_the_system_that_was_asked_for(catalogue: Catalogue, capsys: pytest.CaptureFixture[str]) -> None:
