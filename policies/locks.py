@@ -16,6 +16,17 @@ PROMISED = 0.5
 LOOK_EVERY = timedelta(days=1)
 LOOKS = 4
 
+#: What was hidden stays for so much longer than the longest lock of its bucket: `vault undelete` reaches back so far.
+KEPT_LONGER_DAYS = 7
+
+
+def kept_days(lock_days: int) -> int:
+    """Return for how many days a version that was hidden is kept in a bucket that locks for `lock_days`.
+
+    Longer than any lock can last that was on it then: none is set for more than the bucket's from the day it is set.
+    """
+    return lock_days + KEPT_LONGER_DAYS
+
 
 def promised(lock: timedelta) -> timedelta:
     """Return for how long an object in use is locked at the least, at any moment."""

@@ -83,7 +83,9 @@ def attacked(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Attacked
 
 def test_each_credential_does_what_it_is_for_and_no_more(attacked: Attacked) -> None:
     rules = attacked.rules()
-    found = {each["credential"]: each for each in attacked.site.json("vault", "probe", "--centre", "same-city")}
+    told = attacked.site.json("vault", "probe", "--centre", "same-city")
+    assert told["bucket"] == {"kept_days": 0, "harmful_rules": []}
+    found = {each["credential"]: each for each in told["credentials"]}
     reads_and_writes = {"lists", "reads", "writes", "removes_locks"}
     assert {role: set(each["can"]) for role, each in found.items()} == {
         "writer": reads_and_writes,

@@ -16,6 +16,7 @@ from orchestrator.backups.upkeep_show import At
 from orchestrator.batch import Batch, Ended, raise_failures
 from orchestrator.catalogue.locks import Locks, read_locks, read_point_locks
 from orchestrator.errors import CheckFailed, InvalidInput
+from orchestrator.vault.expiry import Expiry
 from orchestrator.vault.probing import POWERS, Probed
 from orchestrator.vault.undelete_commands import vault as vault
 from policies.locks import is_short, promised
@@ -114,24 +115,48 @@ def probe(app: App, centre: str, tenant: str | None, output: str) -> None:
     """试出各凭据究竟能做什么 try out what each credential can really do: written, tried and read back.
 
     Leaves some bytes below 0-probe/ in the tenant's bucket until their lock has ended. Ends with 4 when a credential
-    can destroy what is locked, or cannot do what it is for.
+    can destroy what is locked, or cannot do what it is for; and when a lifecycle rule of the bucket takes what must
+    stay.
     """
     app.vault(centre)
     name = tenant or next((ref.tenant.tenant for ref in app.site.systems() if centre in copy_centres(ref)), None)
     if name is None or name not in app.site.tenants:
         raise InvalidInput(f"there is no tenant {name or 'with copies'} at {centre}", hint="look at tenants/")
-    found = list(app.probe_vault(centre, name))
+    found, expiry = list(app.probe_vault(centre, name)), observe_expiry(app, centre, name)
     if output == "json":
-        show.print_json(app.console, [_probed(each) for each in found])
+        bucket = {"kept_days": expiry.kept_days, "harmful_rules": list(expiry.harmful)}
+        show.print_json(app.console, {"credentials": [_probed(each) for each in found], "bucket": bucket})
     else:
         _show_probed(app, found)
+        app.console.print(told_expiry(expiry, name))
     faults = [f"{each.role} can {word}" for each in found for word in each.destructive]
     faults += [f"{each.role} cannot {word}" for each in found for word in each.lacks]
+    faults += [f"its lifecycle rule {rule} takes what must stay" for rule in expiry.harmful]
     if faults:
         raise CheckFailed(
-            f"the credentials of {name} at {centre} are not what they should be: {', '.join(faults)}",
+            f"the bucket and the credentials of {name} at {centre} are not what they should be: {', '.join(faults)}",
             hint="docs/vault.md says what each may do, and how stores are told",
         )
+
+
+def observe_expiry(app: App, centre: str, tenant: str) -> Expiry:
+    """Return what goes by itself from a tenant's bucket. Raises CheckFailed where there is none."""
+    admin, bucket = app.vault_admin(centre), app.vault(centre).bucket(tenant)
+    if (state := admin.observe_bucket(bucket)) is None:
+        raise CheckFailed(f"there is no bucket {bucket} at {centre}", hint=f"tricenter tenant apply {tenant}")
+    return admin.observe_expiry(bucket, state.lock_days)
+
+
+def told_expiry(expiry: Expiry, tenant: str) -> str:
+    """Return what becomes of hidden versions, in words."""
+    match expiry.kept_days:
+        case None:
+            told = "[yellow]永远保留：此存储没有生命周期规则 for ever: this store has no lifecycle rules"
+        case 0:
+            told = f"[yellow]永远保留 for ever: tricenter tenant apply {tenant} sets the rule"
+        case days:
+            told = f"{days} 天后由存储清除 days, then the store removes them"
+    return f"被隐藏的版本保留 hidden versions are kept: {told}"
 
 
 def _places(app: App, target: str | None, centre: str | None) -> list[At]:

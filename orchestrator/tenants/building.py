@@ -328,7 +328,7 @@ def _tagged(item: Item, place: Place, object_id: str) -> str:
 def _ensure_bucket(item: items.Bucket, place: Place) -> str:
     if place.vault is None:
         raise TricenterError(f"{place.target.centre} has no vault, and a bucket was planned")
-    place.vault.ensure_bucket(item.name, lock_days=item.lock_days)
+    place.vault.ensure_bucket(item.name, lock_days=item.lock_days, clears=True)
     place.other_writes += 1
     return item.name
 

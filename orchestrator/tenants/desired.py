@@ -13,6 +13,7 @@ from orchestrator.tenants import items
 from orchestrator.tenants.baseline import DESCRIPTION, GROUP, baseline_rules, own_rules
 from orchestrator.tenants.items import Item
 from policies.addresses import networks_at
+from policies.locks import kept_days
 from policies.site import Site
 from policies.tenant import Quota, Tenant
 from policies.tiers import CentreName
@@ -167,4 +168,4 @@ def _bucket(site: Site, tenant: Tenant, centre: CentreName) -> Iterator[Item]:
     locks = [copy.retention.lock.total_seconds() for copy in copies if copy]
     if vault and locks:
         days = ceil(max(locks) / SECONDS_PER_DAY)
-        yield items.Bucket(vault.bucket(tenant.tenant), True, "COMPLIANCE" if days else None, days)
+        yield items.Bucket(vault.bucket(tenant.tenant), True, "COMPLIANCE" if days else None, days, kept_days(days))

@@ -214,10 +214,12 @@ class Bucket(Item):
 
     noun = "bucket"
     owned = False
-    at_least = frozenset({"lock_days"})
+    at_least = frozenset({"lock_days", "kept_days"})
     versioning: bool
     lock: str | None
     lock_days: int
+    #: For how long what is hidden is kept; 0: for ever.
+    kept_days: int
 
 
 @dataclass(frozen=True, slots=True)

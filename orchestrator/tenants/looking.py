@@ -139,5 +139,7 @@ def _seen_buckets(vault: VaultAdmin, want: Desired) -> Iterator[Seen]:
     for bucket in _buckets(want):
         state = vault.observe_bucket(bucket.name)
         if state:
-            item = items.Bucket(bucket.name, state.versioning, state.lock_mode, state.lock_days)
+            # What a store has no rules for is no difference that anybody could mend.
+            kept = bucket.kept_days if state.kept_days is None else state.kept_days
+            item = items.Bucket(bucket.name, state.versioning, state.lock_mode, state.lock_days, kept)
             yield Seen(bucket.name, True, item)

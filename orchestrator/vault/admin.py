@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from orchestrator.errors import CheckFailed, TricenterError
+from orchestrator.vault.expiry import Expiry, judge_rules, read_rules, write_rule
 from orchestrator.vault.signing import Credential
 from orchestrator.vault.wire import (
     CONNECT_SECONDS,
@@ -27,6 +28,7 @@ from orchestrator.vault.wire import (
     sha256_of,
     unreachable,
 )
+from policies.locks import kept_days
 
 #: Long enough to try a refused delete, short enough that the next probe can clean up.
 PROBE_LOCK = timedelta(seconds=60)
@@ -34,11 +36,15 @@ PROBE_LOCK = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class BucketState:
-    """A bucket as the vault describes it. Without lock, `lock_mode` is None and `lock_days` 0."""
+    """A bucket as the vault describes it. Without lock, `lock_mode` is None and `lock_days` 0.
+
+    For `kept_days` a version is kept after it was hidden; see `Expiry`.
+    """
 
     versioning: bool
     lock_mode: str | None
     lock_days: int
+    kept_days: int | None = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +91,18 @@ class VaultAdmin:
             lock = {}
         rule = lock.get("Rule", {}).get("DefaultRetention", {})
         days = rule.get("Days", 0) + 365 * rule.get("Years", 0)
-        return BucketState(versioning, rule.get("Mode"), days)
+        return BucketState(versioning, rule.get("Mode"), days, self.observe_expiry(name, days).kept_days)
 
-    def ensure_bucket(self, name: str, *, lock_days: int) -> None:
+    def observe_expiry(self, name: str, lock_days: int) -> Expiry:
+        """Return what goes by itself from a bucket that locks for so many days."""
+        return judge_rules(read_rules(self._s3, name, self._translated), lock_days)
+
+    def ensure_bucket(self, name: str, *, lock_days: int, clears: bool = False) -> None:
         """Make the bucket exist, keep versions, and lock each new object for `lock_days` (COMPLIANCE).
 
-        May be repeated. Lengthens the lock, never shortens it; 0 asks for versions only. Raises CheckFailed when
-        the vault, asked again, does not have what was set.
+        With `clears` what was hidden goes for good some days after its lock must have ended, where the store has rules
+        for that. May be repeated. Lengthens the lock, never shortens it; 0 asks for versions only. Raises CheckFailed
+        when the vault, asked again, does not have what was set.
         """
         state = self.observe_bucket(name)
         if state is None:
@@ -106,6 +117,8 @@ class VaultAdmin:
             if days:
                 self._lock(name, days)
         state = self._observed(name)
+        if clears:
+            self._clear_hidden(name, state)
         if not state.versioning or state.lock_days < lock_days or (lock_days and state.lock_mode != "COMPLIANCE"):
             raise CheckFailed(
                 f"{self._centre}:{name} is not as it was set: versioning {state.versioning}, lock {state.lock_mode} "
@@ -186,6 +199,17 @@ class VaultAdmin:
             self._s3.put_object_lock_configuration(
                 Bucket=name,
                 ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": retention}},
+            )
+
+    def _clear_hidden(self, name: str, state: BucketState) -> None:
+        days = kept_days(state.lock_days)
+        if state.kept_days is None or state.kept_days >= days:
+            return
+        write_rule(self._s3, name, self._translated, read_rules(self._s3, name, self._translated) or [], days)
+        if (kept := self.observe_expiry(name, state.lock_days).kept_days) != days:
+            raise CheckFailed(
+                f"{self._centre}:{name} keeps what is hidden for {kept or 'ever and no'} days after {days} were set",
+                hint="this store takes lifecycle rules and does not have them afterwards: see its documentation",
             )
 
     def _keeps_versions(self, bucket: str, key: str) -> bool:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from orchestrator.errors import CredentialRefused, InvalidInput, Unreachable
+from orchestrator.vault.admin import s3_client
+from orchestrator.vault.expiry import RULE, Expiry
 from orchestrator.vault.s3 import Abilities, AlreadyThere, Bucket, BucketState, Credential, NoSuchObject, VaultAdmin
 from orchestrator.vault.wire import sha256_of
 from tests.bench.servers import ADMIN, REGION, TENANT, TENANT_BUCKETS, Weed
@@ -42,6 +45,24 @@ def test_a_bucket_without_lock_gets_one_later(weed: Weed) -> None:
     assert admin.observe_bucket("dr-later") == BucketState(versioning=True, lock_mode=None, lock_days=0)
     admin.ensure_bucket("dr-later", lock_days=1)
     assert admin.observe_bucket("dr-later") == BucketState(versioning=True, lock_mode="COMPLIANCE", lock_days=1)
+
+
+def test_what_is_hidden_goes_after_its_lock_and_the_rules_of_others_stay(weed: Weed) -> None:
+    admin, name = weed.admin(), "dr-cleared"
+    admin.ensure_bucket(name, lock_days=2)
+    s3 = s3_client(weed.endpoint, REGION, ADMIN)
+    theirs: dict[str, Any] = {"ID": "uploads", "Status": "Enabled", "Filter": {"Prefix": "x/"}}
+    theirs["AbortIncompleteMultipartUpload"] = {"DaysAfterInitiation": 3}
+    s3.put_bucket_lifecycle_configuration(Bucket=name, LifecycleConfiguration={"Rules": [theirs]})
+    kept = []
+    for days in (2, 5, 3):
+        admin.ensure_bucket(name, lock_days=days, clears=True)
+        kept.append(admin.observe_bucket(name))
+    assert kept == [BucketState(True, "COMPLIANCE", days, days + 7) for days in (2, 5, 5)]
+    assert admin.observe_expiry(name, 5) == Expiry(12)
+    rules = s3.get_bucket_lifecycle_configuration(Bucket=name)["Rules"]
+    assert [each["ID"] for each in rules] == ["uploads", RULE]
+    assert admin.observe_expiry(name, 6) == Expiry(12, (RULE,)), "a lock may have been longer than it is kept"
 
 
 def test_abilities_are_what_was_seen_twice(weed: Weed) -> None:

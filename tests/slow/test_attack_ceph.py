@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -22,7 +24,11 @@ BUCKET = TENANT_BUCKETS[0]
 
 @dataclass(frozen=True)
 class Gateway:
-    endpoint: str
+    ceph: Ceph
+
+    @property
+    def endpoint(self) -> str:
+        return self.ceph.endpoint
 
     @property
     def credentials(self) -> Mapping[str, Credential]:
@@ -34,7 +40,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     ceph = Ceph(tmp_path_factory.mktemp("ceph"))
     try:
         ceph.start()
-        gateway = Gateway(ceph.endpoint)
+        gateway = Gateway(ceph)
         for user, credential in gateway.credentials.items():
             ceph.add_user(user, credential)
         VaultAdmin("same-city", ceph.endpoint, REGION, ADMIN).ensure_bucket(BUCKET, lock_days=1)
@@ -57,3 +63,24 @@ def statements() -> Iterator[dict[str, object]]:
         "Resource": resources,
         "Principal": {"AWS": ["arn:aws:iam:::user/admin"]},
     }
+
+
+def test_what_was_hidden_goes_when_its_lock_has_ended_and_nothing_else(store: Gateway) -> None:
+    bucket, admin = "dr-cleared", VaultAdmin("same-city", store.endpoint, REGION, ADMIN)
+    admin.ensure_bucket(bucket, lock_days=1, clears=True)
+    state = admin.observe_bucket(bucket)
+    assert state
+    assert (state.kept_days, admin.observe_expiry(bucket, 1).harmful) == (8, ())
+    s3, soon = s3_client(store.endpoint, REGION, ADMIN), datetime.now(UTC) + timedelta(seconds=2)
+    s3.put_object(Bucket=bucket, Key="free", Body=b"x", ObjectLockMode="COMPLIANCE", ObjectLockRetainUntilDate=soon)
+    for key in ("locked", "shown"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"x")
+    for key in ("free", "locked"):
+        s3.delete_object(Bucket=bucket, Key=key)
+    end = time.monotonic() + 120
+    while any(each.key == "free" for each in admin.versions(bucket, "")):  # its marker goes as well
+        assert time.monotonic() < end
+        store.ceph.clear_expired()
+        time.sleep(1)
+    left = [(each.key, each.marker) for each in admin.versions(bucket, "")]
+    assert sorted(left) == [("locked", False), ("locked", True), ("shown", False)]

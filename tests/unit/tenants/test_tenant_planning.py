@@ -117,10 +117,16 @@ def test_rules_that_come_with_a_new_group_are_not_created_but_missing_ones_are()
 
 
 def test_a_lock_may_be_longer_than_wanted_and_is_lengthened_when_shorter() -> None:
-    wanted = items.Bucket("dr-land", True, "COMPLIANCE", 30)
-    assert plan(want(wanted), seen(items.Bucket("dr-land", True, "COMPLIANCE", 90))) == ()
-    shorter = seen(items.Bucket("dr-land", True, "COMPLIANCE", 14))
+    wanted = items.Bucket("dr-land", True, "COMPLIANCE", 30, 37)
+    assert plan(want(wanted), seen(items.Bucket("dr-land", True, "COMPLIANCE", 90, 97))) == ()
+    shorter = seen(items.Bucket("dr-land", True, "COMPLIANCE", 14, 37))
     assert told(want(wanted), shorter) == ["update bucket dr-land.lock_days 14 → 30"]
+
+
+def test_a_bucket_that_keeps_what_is_hidden_for_ever_gets_the_rule() -> None:
+    wanted = items.Bucket("dr-land", True, "COMPLIANCE", 30, 37)
+    for_ever = seen(items.Bucket("dr-land", True, "COMPLIANCE", 30, 0))
+    assert told(want(wanted), for_ever) == ["update bucket dr-land.kept_days 0 → 37"]
 
 
 def test_none_means_leave_it_as_it_is() -> None:
