@@ -37,7 +37,8 @@ STYLE = """
 @page { size: A4; margin: 18mm 16mm; @bottom-right { content: counter(page) " / " counter(pages); font-size: 8pt } }
 body { font: 10pt/1.5 "Noto Sans CJK SC", "Source Han Sans SC", "WenQuanYi Zen Hei", sans-serif; color: #111 }
 h1 { font-size: 18pt } h2 { font-size: 13pt; border-bottom: 1px solid #888; margin-top: 1.6em } h3 { font-size: 11pt }
-table { border-collapse: collapse; width: 100% } td, th { border: 1px solid #999; padding: 3px 6px; text-align: left }
+table { border-collapse: collapse; width: 100%; margin: 0.8em 0 1.4em }
+td, th { border: 1px solid #999; padding: 3px 6px; text-align: left }
 pre { background: #f2f2f2; padding: 6px 8px; font: 8pt/1.4 monospace; white-space: pre-wrap; overflow-wrap: anywhere }
 h2, h3 { break-after: avoid } tr { break-inside: avoid }
 """
