@@ -14,10 +14,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 
+from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 from exporters import metrics as m
 from exporters.archive_view import archive_samples
+from exporters.copy_view import active_samples, lag_samples, readiness_samples, stored_samples, tenant_samples
+from exporters.pulse import Counted, empty_histogram
 from exporters.view import (
     Family,
     Sample,
@@ -43,6 +46,7 @@ from orchestrator.catalogue.plans import PlanAt, read_plans
 from orchestrator.catalogue.scenario import Expected, read_expected
 from orchestrator.catalogue.spot_checks import SpotCheck, last_spot_checks
 from orchestrator.catalogue.store import Catalogue
+from orchestrator.catalogue.stored import Stored, read_stored
 from orchestrator.catalogue.verifications import Upkeep, read_upkeep
 from policies.plan_digest import plan_digests
 from policies.site import Site
@@ -90,21 +94,25 @@ class TricenterCollector(Collector):
         self._spot_checks: Sequence[SpotCheck] = ()
         self._archives: Sequence[ArchiveAt] = ()
         self._expected: Mapping[Key, Expected] = {}
+        self._stored: Mapping[Key, Stored] = {}
+        self._counted = Counted(site)
         self._view: tuple[Sample, ...] = ()
         self._errors = 0
         self._digests = plan_digests(site)
         self._build = (m.BUILD, (version("tricenter"), site.site), 1.0)
 
-    def describe(self) -> Iterator[Family]:
+    def describe(self) -> Iterator[Family | HistogramMetricFamily]:
         """Yield the families without samples, so that registering the collector reads nothing."""
-        return (empty_family(each) for each in m.METRICS)
+        yield from (empty_family(each) for each in m.METRICS if each.kind != "histogram")
+        yield empty_histogram()
 
-    def collect(self) -> Iterator[Family]:
+    def collect(self) -> Iterator[Family | HistogramMetricFamily]:
         """Yield the families of a view that is fresh, or of the last one that could be read."""
         reading = self._begin_reading()
         if reading:
             reading.join(PATIENCE)
-        return iter(families((*self._view, self._build, (m.VIEW_ERRORS, (), self._errors))))
+        shown = families((*self._view, self._build, (m.VIEW_ERRORS, (), self._errors)))
+        return iter((*shown, *self._counted.families()))
 
     def _begin_reading(self) -> threading.Thread | None:
         """Return the reading that is under way, begun now when one is due; None when the view is fresh."""
@@ -139,7 +147,17 @@ class TricenterCollector(Collector):
         plans, expected = plan_samples(self._plans), expected_samples(self._expected, self._site)
         spots = spot_samples(self._spot_checks, self._site)
         archived = archive_samples(self._archives, self._site)
-        self._view = (*board_samples(board), *counts, *upkeep, *locks, *keys, *plans, *expected, *spots, *archived)
+        rest = (*plans, *expected, *spots, *archived, *self._more(board))
+        self._view = (*board_samples(board), *counts, *upkeep, *locks, *keys, *rest)
+
+    def _more(self, board: Board) -> Iterator[Sample]:
+        yield from lag_samples(board)
+        yield from stored_samples(self._stored, self._site)
+        yield from readiness_samples(self._plans)
+        yield from self._counted.samples()
+        if self._activity:
+            yield from tenant_samples(self._activity.tenants)
+            yield from active_samples(self._counted.history, self._site)
 
     def _read_counts(self) -> None:
         began = time.monotonic()
@@ -151,4 +169,7 @@ class TricenterCollector(Collector):
         self._archives = read_archives(self._catalogue)
         self._plans = read_plans(self._site, self._catalogue, moment, digests=self._digests)
         self._expected = read_expected(self._site, self._catalogue, moment)
+        within = (ref.tier.schedule.read_all_within for ref in self._site.systems())
+        self._stored = read_stored(self._catalogue, moment, within)
+        self._counted.read(self._catalogue, moment)
         self._counts_pace.read(began)

@@ -14,7 +14,7 @@ class Metric:
     """One metric. `always` says that its series exist for every system and centre from the start."""
 
     name: str
-    kind: Literal["gauge", "counter"]
+    kind: Literal["gauge", "counter", "histogram"]
     labels: tuple[str, ...]
     help: str
     zh: str

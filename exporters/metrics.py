@@ -6,6 +6,8 @@ python -m exporters.metrics > docs/metrics.md
 from __future__ import annotations
 
 from exporters.archive_metrics import ARCHIVES
+from exporters.copy_metrics import COPIES
+from exporters.engine_metrics import ENGINE
 from exporters.metric import SYSTEM, Metric
 from exporters.preamble import PREAMBLE
 from exporters.upkeep_metrics import UPKEEP
@@ -333,6 +335,8 @@ METRICS = (
     TENANT_APPLIED,
     *UPKEEP,
     *ARCHIVES,
+    *COPIES,
+    *ENGINE,
     BUILD,
     VIEW_TIME,
     VIEW_ERRORS,

@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from exporters import metrics as m
 from exporters import upkeep_metrics as u
+from exporters.engine_metrics import QUEUED
 from exporters.metric import Metric
 from orchestrator.catalogue.activity import Activity
 from orchestrator.catalogue.board import Board, BoardRow
@@ -16,6 +17,7 @@ from orchestrator.catalogue.facts import Key
 from orchestrator.catalogue.keys import Keys
 from orchestrator.catalogue.locks import Locks
 from orchestrator.catalogue.plans import PlanAt
+from orchestrator.catalogue.records import RunState
 from orchestrator.catalogue.scenario import Expected
 from orchestrator.catalogue.spot_checks import SpotCheck
 from orchestrator.catalogue.verifications import Upkeep
@@ -58,6 +60,7 @@ def activity_samples(activity: Activity, board: Board) -> Iterator[Sample]:
         yield m.POINTS_OWED, _labels(row), activity.owed.get(key, 0)
     for (flow, state), count in activity.runs.items():
         yield m.RUNS, (flow, state), count
+    yield QUEUED, (), sum(count for (_, state), count in activity.runs.items() if state is RunState.QUEUED)
     for kind, count in activity.workers.items():
         yield m.WORKERS, (kind,), count
     if activity.queued_since:

@@ -23,7 +23,7 @@ from orchestrator.catalogue.audit import (
     read_head,
     read_root,
 )
-from orchestrator.catalogue.database import looking
+from orchestrator.catalogue.database import clock, looking
 from orchestrator.catalogue.reading import reading
 from orchestrator.catalogue.store import Catalogue
 
@@ -57,6 +57,19 @@ class Checked:
     broken: Break | None
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """How far a walk that goes on time after time has come: to entry `number`, whose digest this is.
+
+    `broken` is what is wrong there, and ends the walk; `whole_at` is when it last came to the end of the chain.
+    """
+
+    number: int
+    digest: str
+    broken: Break | None = None
+    whole_at: datetime | None = None
+
+
 @dataclass
 class _Walk:
     number: int
@@ -83,6 +96,28 @@ def check(catalogue: Catalogue, anchors: Mapping[int, str] | None = None) -> Che
         broken = _walk(db, walk, dict(anchors or {})) or _unexplained(db, walk) or _missing_anchor(walk, anchors or {})
         unsealed = db.execute(select(func.count()).select_from(t.audit).where(t.audit.c.number.is_(None))).scalar_one()
     return Checked(walk.entries, root + 1, walk.number, walk.previous, walk.oldest, unsealed, walk.rows, broken)
+
+
+def walk_on(db: Connection, walked: Stretch | None) -> Stretch:
+    """Return the walk after one stretch more, AT_ONCE entries at most; at the end of the chain it begins anew.
+
+    The links alone are looked at: what entries tell of is for `check`. What was found broken is looked at again.
+    """
+    root, digest = read_root(db)
+    whole_at = walked.whole_at if walked else None
+    if walked is None or walked.number < root:  # what it stood at was let go meanwhile
+        walked = Stretch(root, digest, whole_at=whole_at)
+    walk = _Walk(walked.number, walked.digest)
+    rows = db.execute(_next(walk.number)).mappings().all()
+    for row in rows:
+        if fault := _link_fault(walk, row, {}):
+            return Stretch(
+                walk.number, walk.previous, Break(walk.number + 1, row["kind"], row["run_id"], fault), whole_at
+            )
+        walk.number, walk.previous = row["number"], row["digest"]
+    if len(rows) < AT_ONCE:
+        return Stretch(root, digest, whole_at=clock(db))
+    return Stretch(walk.number, walk.previous, whole_at=whole_at)
 
 
 def entries(
