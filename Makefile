@@ -42,12 +42,13 @@ format: $(VENV)/.installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-## bench: 与 restic copy、rclone 同场对比；调度与审计链的开销；百系统演练 against restic copy and rclone in the same run; what a tick and the audit chain cost; a drill of a hundred systems
+## bench: 与 restic copy、rclone 同场对比；调度、抓取与审计链的开销；百系统演练 against restic copy and rclone in the same run; what a tick, a scrape and the audit chain cost; a drill of a hundred systems
 bench: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.bench.replicate
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.bench.backups
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.bench.many
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.bench.tick
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.bench.scrape
 	$(BIN)/python -m tests.bench.audit
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.bench.waves
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import logging
 import time
 from collections.abc import Callable
@@ -11,7 +10,6 @@ from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
 
-from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -20,6 +18,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from exporters.collector import TricenterCollector
+from exporters.exposition import only
 from orchestrator.catalogue.reading import check_answers
 from orchestrator.errors import TricenterError
 from orchestrator.server.answers import HEADERS, explain_request
@@ -29,6 +28,7 @@ from orchestrator.server.control import Served
 #: An engine whose beat has not changed for so long is not ready: other workers have taken its
 #: runs over by then.
 SILENT_SECONDS = 15.0
+OPENMETRICS = "application/openmetrics-text"
 
 PAGE = """<!doctype html>
 <html lang="zh"><head><meta charset="utf-8"><title>Tricenter · {title}</title>
@@ -77,8 +77,7 @@ class _Pages:
 
     def __init__(self, served: Served) -> None:
         self._served = served
-        self._registry = CollectorRegistry()
-        self._registry.register(TricenterCollector(served.site, served.catalogue))
+        self._collector = TricenterCollector(served.site, served.catalogue)
         self._pulse = Pulse()
 
     def front(self, request: Request) -> Response:
@@ -87,12 +86,12 @@ class _Pages:
 
     def metrics(self, request: Request) -> Response:
         """In the format that is asked for; only the series of `name[]` where some are named."""
-        encode, kind = choose_encoder(request.headers.get("Accept", ""))
+        _, kind = choose_encoder(request.headers.get("Accept", ""))
+        shown, headers = self._collector.scrape(openmetrics=OPENMETRICS in kind), HEADERS | {"Content-Type": kind}
         names = request.query_params.getlist("name[]")
-        shown = encode(self._registry.restricted_registry(names) if names else self._registry)
-        if "gzip" not in request.headers.get("Accept-Encoding", ""):
-            return Response(shown, headers=HEADERS | {"Content-Type": kind})
-        return Response(gzip.compress(shown, 5), headers=HEADERS | {"Content-Type": kind, "Content-Encoding": "gzip"})
+        if names or "gzip" not in request.headers.get("Accept-Encoding", ""):
+            return Response(only(shown.text(), names) if names else shown.text(), headers=headers)
+        return Response(shown.gzip(), headers=headers | {"Content-Encoding": "gzip"})
 
     def health(self, request: Request) -> Response:
         """200 when the catalogue answers. Of the engine nothing: to start a process anew heals no database."""
