@@ -7,7 +7,7 @@ from grafana_foundation_sdk.models import dashboard as model
 from exporters import metrics as m
 from exporters import upkeep_metrics as u
 from exporters.dashboards import frame, parts
-from exporters.dashboards.overview import PLACE, TO_SYSTEM, VERDICTS, worst_exposures
+from exporters.dashboards.overview import PLACE_HERE, TO_SYSTEM, VERDICTS, worst_exposures
 from exporters.dashboards.parts import Column, Query
 from exporters.dashboards.promql import NOW, age, age_share, exposure_share, least, most, of, only, or_zero, top, total
 
@@ -24,7 +24,7 @@ def dashboard() -> model.Dashboard:
         "The copies at a centre: how far they lag, whether they were read, until when they are locked.",
         [
             frame.Row(5, [(12, _verdicts()), (12, _holdings())]),
-            frame.Row(8, [(12, _exposure()), (12, worst_exposures(*CHOSEN))]),
+            frame.Row(8, [(12, _exposure()), (12, worst_exposures(*CHOSEN, place=PLACE_HERE))]),
             frame.Row(8, [(8, _unread()), (8, _locks()), (8, _damaged())], title="校验与锁定 Verification and locks"),
             frame.Row(5, [(6, each) for each in _upkeep()], title="清理、修复与密钥 Retention, healing, keys"),
         ],
@@ -62,11 +62,12 @@ def _holdings() -> model.Panel:
 def _exposure() -> model.Panel:
     return parts.course(
         "各等级最差暴露 / 目标 Worst exposure by tier",
-        "每个等级中最差系统的暴露时长占目标的比例；越过红色虚线即不达标。"
-        "Exposure of the worst system of each tier by its objective; red is the objective.",
+        "每个等级中最差系统的暴露时长占目标的比例；越过红色虚线即不达标；纵轴止于 300%。"
+        "Exposure of the worst system of each tier by its objective; red is the objective. Cut off at 300%.",
         [Query(most(exposure_share(*CHOSEN), "tier"), "{{tier}}")],
         unit=parts.SHARE,
         steps=((None, parts.GREEN), (1, parts.RED)),
+        top=3,
     )
 
 
@@ -76,7 +77,7 @@ def _unread() -> model.Panel:
         "最久未读 Longest unread",
         "最久未读取校验的数据占规定期限的比例；超过 100% 表示校验停滞。"
         "The systems with the data that was longest not read, by what their tier allows.",
-        PLACE,
+        PLACE_HERE,
         [
             Column("占期限 Share", worst, parts.SHARE, parts.OF_OBJECTIVE),
             Column("未读 Unread for", only(age(u.UNREAD, *CHOSEN), worst), parts.SECONDS),
@@ -92,7 +93,7 @@ def _locks() -> model.Panel:
         "锁定最短 Shortest locks",
         "在用对象最早到期的对象锁的剩余时间占承诺的比例；低于 100% 即不足，大幅为负表示有对象未锁定。"
         "Time until the earliest lock ends by what was promised; far below 0: something is not locked at all.",
-        PLACE,
+        PLACE_HERE,
         [
             Column("占承诺 Share", worst, parts.SHARE, PROMISED),
             Column("承诺 Promised", only(of(u.LOCK_OBJECTIVE, *CHOSEN), worst), parts.SECONDS),
@@ -108,7 +109,7 @@ def _damaged() -> model.Panel:
         "损坏与修复 Damaged and healed",
         "有损坏待修对象的系统；旁为累计已修复数。空表示没有损坏。"
         "Systems with objects to heal, and how many were healed; empty: none is damaged.",
-        PLACE,
+        PLACE_HERE,
         [
             Column("待修 Open", worst, parts.PLAIN, parts.NONE_ALLOWED),
             Column("已修复 Healed", only(of(u.HEALED, *CHOSEN), worst), parts.PLAIN),

@@ -19,10 +19,19 @@ PLAN_STATES = (
 )
 DRILL_VERDICTS = (
     ("达标 Met", "met", ((None, parts.GREY), (1, parts.GREEN))),
-    ("超时 Missed", "missed", ((None, parts.GREY), (1, parts.ORANGE))),
+    ("不达标 Missed", "missed", ((None, parts.GREY), (1, parts.ORANGE))),
     ("失败 Failed", "failed", ((None, parts.GREY), (1, parts.RED))),
     ("从未 Never", "never", ((None, parts.GREY), (1, parts.ORANGE))),
 )
+STAGES = {
+    "detect": "发现",
+    "decide": "决策",
+    "wait": "排队",
+    "restore": "恢复",
+    "start": "启动",
+    "verify": "验证",
+    "switch": "切换",
+}
 PLAN_PLACE = {"plan": "预案 Plan", "centre": "中心 Centre"}
 REPORT = """**报告与证据 Reports and evidence**
 
@@ -46,8 +55,8 @@ def dashboard() -> model.Dashboard:
         [
             frame.Row(5, [(9, _plans()), (9, _verdicts()), (6, _overdue())]),
             frame.Row(8, [(12, worst_recoveries(*CHOSEN)), (12, _due())]),
-            frame.Row(8, [(12, _stages()), (12, _recoveries())], title="恢复时间 Recovery time"),
-            frame.Row(8, [(8, _estimates()), (8, _unready()), (8, _report())], title="可信与就绪 Trust and readiness"),
+            frame.Row(8, [(14, _stages()), (10, _recoveries())], title="恢复时间 Recovery time"),
+            frame.Row(8, [(11, _estimates()), (8, _unready()), (5, _report())], title="可信与就绪 Trust and readiness"),
         ],
         [
             frame.plan_choice(),
@@ -114,16 +123,19 @@ def _due() -> model.Panel:
 
 
 def _stages() -> model.Panel:
-    whole = of(m.RTO_MEASURED, *CHOSEN, by=("plan", "kind"), stage="total")
-    stages = of(m.RTO_MEASURED, *CHOSEN, by=("plan", "kind", "stage"), stage="!total")
-    slowest = top(5, whole)
-    return parts.bars(
-        "最慢预案的阶段 Stages of the slowest",
-        "恢复时间最长的 5 次最近演练，各阶段时长：检测、决策、恢复、启动、验证、切换。"
-        "The stages of the 5 slowest of the last drills: detect, decide, restore, start, verify, switch.",
-        [Query(f"{stages} and on (plan, kind) {slowest}", "{{plan}} · {{kind}} · {{stage}}")],
-        unit=parts.SECONDS,
-        steps=parts.NEUTRAL,
+    def took(stage: str) -> str:
+        return of(m.RTO_MEASURED, *CHOSEN, by=("plan", "kind"), stage=stage)
+
+    slowest = top(parts.OFFENDERS, took("total"))
+    return parts.offenders(
+        "最慢演练的阶段 Stages of the slowest",
+        f"最近演练中恢复时间最长的 {parts.OFFENDERS} 个预案与类型，及各阶段时长；“—”为没有该阶段。"
+        "The slowest of the last drills of plans and kinds, and what each stage took; none: it has no such stage.",
+        {"plan": "预案 Plan", "kind": "类型 Kind"},
+        [
+            Column("合计 Total", slowest, parts.SECONDS),
+            *(Column(f"{zh} {stage}", only(took(stage), slowest), parts.SECONDS) for stage, zh in STAGES.items()),
+        ],
     )
 
 

@@ -5,6 +5,8 @@ Is the city protected, where is it worst, and can what this shows be believed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from grafana_foundation_sdk.models import dashboard as model
 
 from exporters import metrics as m
@@ -16,6 +18,8 @@ from exporters.metric import SYSTEM
 
 #: What a table of systems shows of each, in this order.
 PLACE = {"tenant": "委办局 Tenant", "system": "系统 System", "centre": "中心 Centre"}
+#: The same where the centre is chosen.
+PLACE_HERE = {"tenant": "委办局 Tenant", "system": "系统 System"}
 TO_SYSTEM = frame.to(frame.SYSTEM, tenant="tenant", system="system")
 VERDICTS = (
     ("达标 Met", "met", ((None, parts.GREY), (1, parts.GREEN))),
@@ -35,7 +39,7 @@ def dashboard() -> model.Dashboard:
             frame.Row(4, [(3, each) for each in _headlines()]),
             frame.Row(6, [(8, _production()), (8, _centre("② 同城中心 Same city", "same-city")), (8, _far())]),
             frame.Row(6, [(8, _tiers()), (16, _share())]),
-            frame.Row(9, [(12, worst_exposures()), (12, worst_recoveries())]),
+            frame.Row(10, [(12, worst_exposures()), (12, worst_recoveries())]),
         ],
     )
 
@@ -173,14 +177,14 @@ def _share() -> model.Panel:
     )
 
 
-def worst_exposures(*chosen: str) -> model.Panel:
+def worst_exposures(*chosen: str, place: Mapping[str, str] = PLACE) -> model.Panel:
     """Return the systems whose exposure is the highest by its objective."""
     worst = top(parts.OFFENDERS, exposure_share(*chosen))
     return parts.offenders(
         "最差恢复点 Worst exposure (RPO)",
         f"暴露时长占目标比例最高的 {parts.OFFENDERS} 个“系统×中心”；超过 100% 即不达标。点系统名看详情。"
         "The systems whose newest good point is oldest by their objective. Follow the name.",
-        PLACE,
+        place,
         [
             Column("占目标 Share", worst, parts.SHARE, parts.OF_OBJECTIVE),
             Column("暴露 Exposure", only(of(m.RPO_ACTUAL, *chosen), worst), parts.SECONDS),

@@ -27,10 +27,12 @@ from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models import prometheus as prometheus_model
 from grafana_foundation_sdk.models import text as text_model
 
-GREEN, ORANGE, RED, BLUE, GREY = "green", "orange", "red", "blue", "text"
+GREEN, ORANGE, RED, BLUE, GREY = "green", "orange", "red", "blue", "#4b5058"
 SOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 #: Rows in a table of offenders: what a person can act on, and what fits a wall.
 OFFENDERS = 10
+#: Pixels for the labels that are long, where there is no room for all: names are read before numbers.
+WIDTHS = {"tenant": 170, "system": 160, "plan": 190, "flow": 160}
 
 Steps = Sequence[tuple[float | None, str]]
 
@@ -113,6 +115,9 @@ def bars(
         .value_mode(common_model.BarGaugeValueMode.TEXT)
         .name_placement(common_model.BarGaugeNamePlacement.LEFT)
         .show_unfilled(True)
+        .text(common.VizTextDisplayOptions().title_size(14).value_size(18))
+        .max_viz_height(36)
+        .sizing(common_model.BarGaugeSizing.MANUAL)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
         .unit(unit)
         .min(0)
@@ -231,6 +236,8 @@ def offenders(
             ]
         )
     )
+    for label, name in labels.items():
+        panel.override_by_name(name, [_property("custom.minWidth", WIDTHS.get(label, 100))])
     for each in columns:
         panel.override_by_name(each.title, _column(each))
     if link:

@@ -28,10 +28,10 @@ def dashboard() -> model.Dashboard:
         "一个系统在各中心的暴露、验证、演练与锁定。"
         "One system at its centres: exposure, proof, drills, locks, each beside its objective.",
         [
-            frame.Row(5, [(6, each) for each in _objectives()]),
+            frame.Row(4, [(6, each) for each in _objectives()]),
             frame.Row(9, [(16, _exposure()), (8, _verdicts())]),
-            frame.Row(5, [(6, each) for each in _points()], title="恢复点 Recovery points"),
-            frame.Row(5, [(6, each) for each in _upkeep()], title="校验与锁定 Verification and locks"),
+            frame.Row(4, [(6, each) for each in _points()], title="恢复点 Recovery points"),
+            frame.Row(4, [(6, each) for each in _upkeep()], title="校验与锁定 Verification and locks"),
             frame.Row(7, [(12, _stages()), (12, _archives())], title="演练与归档 Drills and archives"),
         ],
         [

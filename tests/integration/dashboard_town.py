@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import update
 
+from drills.measure import STAGES
 from orchestrator.catalogue import keys, verifications
 from orchestrator.catalogue import tables as t
 from orchestrator.catalogue.archives import ArchiveAt, record_archive
@@ -49,7 +50,8 @@ TENANT, SYSTEM = "natural-resources", "land-registry"
 #: How many of a tier's intervals the newest copy of each system is old, in turn; None: never backed up.
 LAGS: tuple[float | None, ...] = (0.2, 0.4, 0.9, 0.3, 1.6, 0.5, 0.1, 0.6, 0.3, 0.45, None, 2.4)
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
-STAGES = {"detect": 120.0, "decide": 300.0, "restore": 1500.0, "start": 240.0, "verify": 200.0, "switch": 90.0}
+#: What share of a recovery each stage takes.
+SHARES = (120.0, 300.0, 15.0, 1500.0, 240.0, 200.0, 90.0)
 
 
 def write_history(catalogue: Catalogue, overlay: Path, now: datetime) -> Site:
@@ -86,10 +88,8 @@ def _points(catalogue: Catalogue, ref: SystemRef, now: datetime, lag: float) -> 
             if centre_number == 0:
                 signs = (Signal(Sign.SHRUNK, "a tenth of the files"),) if data == times[0] and lag > 2 else ()
                 size = 10**9 + len(landed) * 10**7
-                made = Point(
-                    name, "run", ref.tenant.tenant, ref.name, ref.tier.tier, data, data + MINUTE, size, 10**7, "d", (),
-                    suspicion=signs,
-                )  # fmt: skip
+                of = ref.tenant.tenant, ref.name, ref.tier.tier
+                made = Point(name, "run", *of, data, data + MINUTE, size, 10**7, "document", (), suspicion=signs)
                 catalogue.add_point(made)
             landed[name] = data + (2 + 8 * centre_number) * MINUTE
         landed = {name: at for name, at in landed.items() if at < now}
@@ -137,19 +137,30 @@ def _drills(catalogue: Catalogue, site: Site, now: datetime) -> None:
                 centre, copy = next(iter(ref.copies.items()))
                 slow = copy.rto.total_seconds() * (0.3 + 0.15 * number + 0.1 * round_)
                 end = now - (2 - round_) * 7 * HOUR - (number + 1) * HOUR
-                stages = {name: slow * share / sum(STAGES.values()) for name, share in STAGES.items()}
-                catalogue.add_drill(
-                    DrillRow(
-                        id=f"drill-{plan.plan}-{system}-{round_}", plan=plan.plan, tenant=tenant, system=system,
-                        centre=str(centre), kind=kind, point_id=None, started_at=end - HOUR, ended_at=end,
-                        verdict="failed" if number == 3 and round_ == 2 else "met" if slow < 1e4 else "missed",
-                        rpo_seconds=60.0, rto_seconds=slow, stages=stages, restored_bytes=10**9, report=None,
-                        plan_digest=plan_digest(site, plan) if number % 3 else None, requested_by="李梅",
-                    )  # fmt: skip
+                stages = {name: slow * share / sum(SHARES) for name, share in zip(STAGES, SHARES, strict=True)}
+                drill = DrillRow(
+                    id=f"drill-{plan.plan}-{system}-{round_}",
+                    plan=str(plan.plan),
+                    tenant=tenant,
+                    system=system,
+                    centre=str(centre),
+                    kind=kind,
+                    point_id=None,
+                    started_at=end - HOUR,
+                    ended_at=end,
+                    verdict="failed" if number == 3 and round_ == 2 else "met" if slow < 1e4 else "missed",
+                    rpo_seconds=60.0,
+                    rto_seconds=slow,
+                    stages=stages,
+                    restored_bytes=10**9,
+                    report=None,
+                    plan_digest=plan_digest(site, plan) if number % 3 else None,
+                    requested_by="李梅",
                 )
+                catalogue.add_drill(drill)
         found: tuple[Mapping[str, object], ...] = ({"name": "x"},)
-        check = PlanCheck(plan.plan, "same-city", "restore", f"check-{number}", now - HOUR, number % 3, number % 2, found)
-        record_plan_check(catalogue, check)
+        faults, run = (number % 3, number % 2), f"check-{number}"
+        record_plan_check(catalogue, PlanCheck(str(plan.plan), "same-city", "restore", run, now - HOUR, *faults, found))
 
 
 def _keys(catalogue: Catalogue, site: Site, now: datetime) -> None:
