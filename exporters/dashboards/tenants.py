@@ -1,0 +1,138 @@
+"""租户与容量 Tenants and capacity: which bureaus are not as their files say, and how many systems each has."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.models import dashboard as model
+
+from exporters import metrics as m
+from exporters.dashboards import frame, parts
+from exporters.dashboards.overview import worst_exposures
+from exporters.dashboards.parts import Column, Query
+from exporters.dashboards.promql import NOW, age, count, exposure_share, least, mean, most, of, or_zero, top, total
+
+CHOSEN = ("tenant", "centre")
+BUREAU = {"tenant": "委办局 Tenant"}
+BUREAU_AT = {"tenant": "委办局 Tenant", "centre": "中心 Centre"}
+
+
+def dashboard() -> model.Dashboard:
+    return frame.board(
+        frame.TENANTS,
+        "租户与容量 Tenants and capacity",
+        "各委办局的配置是否落实、保护得如何、占多少。"
+        "Whether bureaus are as their files say, how well they are protected, and how much they hold.",
+        [
+            frame.Row(4, [(6, each) for each in _headlines()]),
+            frame.Row(9, [(8, _pending()), (8, _stale()), (8, _protected())]),
+            frame.Row(8, [(12, worst_exposures(*CHOSEN)), (12, _compliance())], title="保护 Protection"),
+            frame.Row(8, [(12, _points()), (12, _most_points())], title="用量 Holdings"),
+        ],
+        [
+            frame.choice("tenant", "委办局 Tenant", "tenant", many=True),
+            frame.choice("centre", "中心 Centre", "centre", many=True),
+        ],
+    )
+
+
+def _headlines() -> list[model.Panel]:
+    bureaus = of(m.RPO_OBJECTIVE, *CHOSEN, by=("tenant",))
+    pending = of(m.TENANT_PENDING, "tenant")
+    return [
+        parts.number("委办局 Tenants", "有受保护系统的委办局数。Bureaus that have protected systems.", count(bureaus)),
+        parts.number(
+            "系统 Systems",
+            "受保护系统数。Protected systems.",
+            count(of(m.RPO_OBJECTIVE, *CHOSEN, by=("tenant", "system"))),
+        ),
+        parts.number(
+            "待办操作 Pending actions",
+            "最近一次配置后仍未完成的租户操作总数：tricenter tenant plan 列出。"
+            "Actions that the last provisioning left undone; tricenter tenant plan lists them.",
+            or_zero(total(pending)),
+            steps=parts.FEW_WANTED,
+        ),
+        parts.number(
+            "最久未配置 Longest not applied",
+            "最久未与配置文件核对的租户距今多久。"
+            "How long ago a tenant was last provisioned, of the one where that is longest.",
+            f"{NOW} - {least(of(m.TENANT_APPLIED, 'tenant'))}",
+            unit=parts.SECONDS,
+        ),
+    ]
+
+
+def _pending() -> model.Panel:
+    return parts.offenders(
+        "待办最多 Most pending",
+        "未完成操作最多的租户与中心；空表示全部落实。Tenants with the most actions left undone. Empty: none.",
+        BUREAU_AT,
+        [
+            Column(
+                "待办 Pending",
+                top(parts.OFFENDERS, f"{of(m.TENANT_PENDING, 'tenant')} > 0"),
+                parts.PLAIN,
+                parts.FEW_WANTED,
+            )
+        ],
+    )
+
+
+def _stale() -> model.Panel:
+    return parts.offenders(
+        "最久未核对 Longest not applied",
+        "最久未与配置文件核对的租户与中心。Tenants that were provisioned longest ago.",
+        BUREAU_AT,
+        [Column("距今 Ago", top(parts.OFFENDERS, age(m.TENANT_APPLIED, "tenant")), parts.SECONDS)],
+    )
+
+
+def _protected() -> model.Panel:
+    unmet = f"{of(m.PROTECTION, *CHOSEN, verdict='missed|never')} == 1"
+    return parts.offenders(
+        "不达标最多 Most unprotected",
+        "不达标或无备份的“系统×中心”最多的委办局。"
+        "Bureaus with the most systems that miss an objective or have no backup.",
+        BUREAU,
+        [Column("不达标 Unmet", top(parts.OFFENDERS, count(unmet, "tenant")), parts.PLAIN, parts.NONE_ALLOWED)],
+    )
+
+
+def _compliance() -> model.Panel:
+    ratio = mean(of(m.RPO_COMPLIANCE, *CHOSEN), "tenant")
+    return parts.course(
+        "最差委办局七日达标 Compliance of the worst bureaus",
+        f"近 7 天达标占比最低的 {parts.OFFENDERS} 个委办局。"
+        "Share of 7 days within the objective, of the bureaus where it is lowest.",
+        [Query(f"bottomk({parts.OFFENDERS}, {ratio})", "{{tenant}}")],
+        unit=parts.SHARE,
+        top=1,
+    )
+
+
+def _points() -> model.Panel:
+    return parts.course(
+        "恢复点总数 Recovery points",
+        "各中心恢复点总数随时间的变化；突然下降值得追查。"
+        "Recovery points at each centre; a sudden fall wants to be explained.",
+        [Query(total(of(m.POINTS, *CHOSEN), "centre"), "{{centre}}")],
+        unit=parts.PLAIN,
+    )
+
+
+def _most_points() -> model.Panel:
+    worst = top(parts.OFFENDERS, total(of(m.POINTS, *CHOSEN), "tenant"))
+    return parts.offenders(
+        "恢复点最多 Most points",
+        "恢复点最多的委办局；旁为其最差系统的暴露占目标的比例。"
+        "Bureaus with the most recovery points, and the exposure of the worst system of each by its objective.",
+        BUREAU,
+        [
+            Column("恢复点 Points", worst),
+            Column(
+                "最差暴露 Worst",
+                f"{most(exposure_share(*CHOSEN), 'tenant')} and {worst}",
+                parts.SHARE,
+                parts.OF_OBJECTIVE,
+            ),
+        ],
+    )
