@@ -36,6 +36,7 @@ check: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy helm/build.py
 	$(BIN)/lint-imports
 
 format: $(VENV)/.installed
@@ -56,6 +57,7 @@ bench: $(VENV)/.installed
 docs: $(VENV)/.installed
 	$(BIN)/python -m exporters.metrics > docs/metrics.md
 	$(BIN)/python -m exporters.dashboards.generate
+	$(BIN)/python helm/build.py
 
 # What PDF reports are written with: the text libraries, and a font that has Chinese. pdftotext, qemu-img and curl are what
 # tests read reports, disk images and servers with. pgbackrest archives databases.

@@ -55,6 +55,7 @@ setup(
             "hypothesis>=6.120,<7",
             "import-linter>=2.3,<3",
             "jsonschema>=4.23,<5",
+            "kubernetes-validate>=1.37,<2",  # Kubernetes' own schemas, by version, which rendered charts are held to
             "mypy>=1.14,<3",
             "pytest>=8.3,<9.2",  # 9.2 hides the groups of tests from pytest-xdist 3.8
             "pytest-timeout>=2.3,<3",

@@ -1,13 +1,16 @@
-{{/* The names of the release's objects: RELEASE-tricenter, or RELEASE alone when it says tricenter already. */}}
+{{/* The names of the release's objects: RELEASE-tricenter, or RELEASE alone when it says tricenter already. At most 34
+     characters: the names of CronJobs, which may have 52, end with a name of 17. */}}
 {{- define "tricenter.fullname" -}}
-{{- if contains .Chart.Name .Release.Name -}}
-{{- .Release.Name | trunc 63 | trimSuffix "-" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride -}}
+{{- else if contains .Chart.Name .Release.Name -}}
+{{- .Release.Name | trunc 34 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 63 | trimSuffix "-" -}}
+{{- printf "%s-%s" (.Release.Name | trunc 24 | trimSuffix "-") .Chart.Name -}}
 {{- end -}}
 {{- end -}}
 
-{{/* What selects the pods; it never changes between versions. */}}
+{{/* What selects the pods of the release; it never changes between versions. */}}
 {{- define "tricenter.selector" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -22,4 +25,27 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{- define "tricenter.serviceAccount" -}}
 {{- .Values.serviceAccount.name | default (include "tricenter.fullname" .) -}}
+{{- end -}}
+
+{{/* (dict "image" … "tag" …): a digest decides alone, a tag is for people to read. */}}
+{{- define "tricenter.image" -}}
+{{- if .image.digest -}}
+{{- printf "%s@%s" .image.repository .image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" .image.repository (.image.tag | default .tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "tricenter.postgresql" -}}
+{{- if .Values.database.secret }}yes{{ end -}}
+{{- end -}}
+
+{{/* Whether workers and CronJobs have the state volume too. */}}
+{{- define "tricenter.sharedState" -}}
+{{- if and .Values.state.persistent (eq .Values.state.accessMode "ReadWriteMany") }}yes{{ end -}}
+{{- end -}}
+
+{{/* Who is scraped: one process, or Prometheus would have every series twice. */}}
+{{- define "tricenter.scraped" -}}
+{{- if .Values.exporter.enabled }}exporter{{ else if .Values.server.enabled }}server{{ end -}}
 {{- end -}}
