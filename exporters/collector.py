@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 
 from exporters import metrics as m
 from exporters.archive_view import archive_samples
+from exporters.notice_view import notice_samples
 from exporters.view import (
     Family,
     Sample,
@@ -39,6 +40,7 @@ from orchestrator.catalogue.database import now
 from orchestrator.catalogue.facts import Key
 from orchestrator.catalogue.keys import Keys, read_keys
 from orchestrator.catalogue.locks import Locks, read_locks
+from orchestrator.catalogue.notices import Outbox, read_outbox
 from orchestrator.catalogue.plans import PlanAt, read_plans
 from orchestrator.catalogue.scenario import Expected, read_expected
 from orchestrator.catalogue.spot_checks import SpotCheck, last_spot_checks
@@ -90,6 +92,7 @@ class TricenterCollector(Collector):
         self._spot_checks: Sequence[SpotCheck] = ()
         self._archives: Sequence[ArchiveAt] = ()
         self._expected: Mapping[Key, Expected] = {}
+        self._outbox: Outbox | None = None
         self._view: tuple[Sample, ...] = ()
         self._errors = 0
         self._digests = plan_digests(site)
@@ -139,7 +142,9 @@ class TricenterCollector(Collector):
         plans, expected = plan_samples(self._plans), expected_samples(self._expected, self._site)
         spots = spot_samples(self._spot_checks, self._site)
         archived = archive_samples(self._archives, self._site)
-        self._view = (*board_samples(board), *counts, *upkeep, *locks, *keys, *plans, *expected, *spots, *archived)
+        told = notice_samples(self._outbox, self._site) if self._outbox else ()
+        counted = (*counts, *upkeep, *locks, *keys, *plans, *expected, *spots, *archived, *told)
+        self._view = (*board_samples(board), *counted)
 
     def _read_counts(self) -> None:
         began = time.monotonic()
@@ -148,6 +153,7 @@ class TricenterCollector(Collector):
         self._locks = read_locks(self._catalogue)
         self._spot_checks = last_spot_checks(self._catalogue)
         self._keys = read_keys(self._catalogue)
+        self._outbox = read_outbox(self._catalogue)
         self._archives = read_archives(self._catalogue)
         self._plans = read_plans(self._site, self._catalogue, moment, digests=self._digests)
         self._expected = read_expected(self._site, self._catalogue, moment)

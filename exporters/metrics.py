@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from exporters.archive_metrics import ARCHIVES
 from exporters.metric import SYSTEM, Metric
+from exporters.notice_metrics import NOTICES
 from exporters.preamble import PREAMBLE
 from exporters.upkeep_metrics import UPKEEP
 
@@ -333,6 +334,7 @@ METRICS = (
     TENANT_APPLIED,
     *UPKEEP,
     *ARCHIVES,
+    *NOTICES,
     BUILD,
     VIEW_TIME,
     VIEW_ERRORS,
