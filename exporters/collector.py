@@ -26,6 +26,7 @@ from exporters import metrics as m
 from exporters.archive_view import archive_samples
 from exporters.copy_view import active_samples, lag_samples, readiness_samples, stored_samples, tenant_samples
 from exporters.exposition import Exposition, Stream, write
+from exporters.notice_view import notice_samples
 from exporters.pulse import Counted, empty_histogram
 from exporters.view import (
     Sample,
@@ -47,6 +48,7 @@ from orchestrator.catalogue.database import now
 from orchestrator.catalogue.facts import Key
 from orchestrator.catalogue.keys import Keys, read_keys
 from orchestrator.catalogue.locks import Locks, read_locks
+from orchestrator.catalogue.notices import Outbox, read_outbox
 from orchestrator.catalogue.plans import PlanAt, read_plans
 from orchestrator.catalogue.scenario import Expected, read_expected
 from orchestrator.catalogue.spot_checks import SpotCheck, last_spot_checks
@@ -106,6 +108,7 @@ class TricenterCollector(Collector):
         self._counted = Counted(site)
         self._exposition = Exposition()
         self._shown_at = -FRESH
+        self._outbox: Outbox | None = None
         self._errors = 0
         self._digests = plan_digests(site)
         self._build: Sample = (m.BUILD, (version("tricenter"), site.site), 1.0)
@@ -177,6 +180,8 @@ class TricenterCollector(Collector):
         yield from lag_samples(board)
         yield from stored_samples(self._stored, self._site)
         yield from self._counted.samples()
+        if self._outbox:
+            yield from notice_samples(self._outbox, self._site)
 
     def _read_counts(self) -> None:
         began = time.monotonic()
@@ -185,6 +190,7 @@ class TricenterCollector(Collector):
         self._locks = read_locks(self._catalogue)
         self._spot_checks = last_spot_checks(self._catalogue)
         self._keys = read_keys(self._catalogue)
+        self._outbox = read_outbox(self._catalogue)
         self._archives = read_archives(self._catalogue)
         self._plans = read_plans(self._site, self._catalogue, moment, digests=self._digests)
         self._expected = read_expected(self._site, self._catalogue, moment)

@@ -9,6 +9,7 @@ from exporters.archive_metrics import ARCHIVES
 from exporters.copy_metrics import COPIES
 from exporters.engine_metrics import ENGINE
 from exporters.metric import SYSTEM, Metric
+from exporters.notice_metrics import NOTICES
 from exporters.preamble import PREAMBLE
 from exporters.upkeep_metrics import UPKEEP
 
@@ -337,6 +338,7 @@ METRICS = (
     *ARCHIVES,
     *COPIES,
     *ENGINE,
+    *NOTICES,
     BUILD,
     VIEW_TIME,
     VIEW_ERRORS,

@@ -7,6 +7,7 @@ and `tricenter validate` must not pay for openstacksdk, boto3 or SQLAlchemy.
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -61,6 +62,8 @@ FLOWS = {
     "tenant-apply": "orchestrator.tenants.flows:TENANT_APPLY",
     "tenant-drift": "orchestrator.tenants.flows:TENANT_DRIFT",
 }
+
+log = logging.getLogger(__name__)
 
 #: Tables in a log or a pipe are laid out for this many columns.
 PIPED_WIDTH = 150
@@ -229,6 +232,26 @@ class App:
         from orchestrator.schedule.tick import tick
 
         return tick(self, now)
+
+    def tell_of_runs(self) -> None:
+        """Tell people, at the end of a one-shot command, of what it has run. Raises nothing: what is untold waits."""
+        if "runner" not in self.__dict__ or not self.site.notifications.channels:
+            return
+        from orchestrator.notify.courier import tell
+
+        try:
+            tell(self)
+        except Exception as error:
+            # Whatever it is: the command has done its work, and has its own exit code.
+            log.warning("nothing was told for now: %s", error)
+            log.debug("its traceback", exc_info=True)
+
+    def pulse_after(self, flow: str, code: int) -> None:
+        """Tell who feels the pulse that a command with --due came to its end with this exit code. Raises nothing."""
+        from orchestrator.notify.pulse import ping_after
+
+        if self.site.notifications.pulse:
+            ping_after(self, flow, code)
 
     def upgrade_engine(self) -> None:
         """Make or bring up to date the engine's own tables in the catalogue's database."""

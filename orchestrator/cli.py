@@ -54,6 +54,8 @@ COMMANDS = {
     "grade": Room("orchestrator.catalogue.grade_command:grade_", "等级核对 the elements of GB/T 20988"),
     "status": Room("orchestrator.server.commands:status", "RPO/RTO 看板 the board: objectives and what was reached"),
     "scenario": Room("orchestrator.server.scenario_command:scenario", "灾损测算 what is lost if centres are lost now"),
+    "notify": Room("orchestrator.notify.commands:notify", "通知 what people are told, and whether it reached them"),
+    "metrics": Room("orchestrator.server.metrics_commands:metrics", "指标 without a server: a textfile, a Pushgateway"),
     "serve": Room("orchestrator.server.serving:serve", "服务 the engine, the schedule, the API and /metrics"),
     "worker": Room("orchestrator.server.serving:worker", "执行者 the engine alone, any number on PostgreSQL"),
     "run": Room("orchestrator.server.run_commands:run", "任务 list, follow, start, abort and approve runs"),
@@ -109,6 +111,7 @@ def cli(ctx: click.Context, site: Path | None, overlay: Path | None, debug: bool
     """
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     ctx.obj = App(site, overlay, debug=debug)
+    ctx.call_on_close(ctx.obj.tell_of_runs)
 
 
 def main() -> None:

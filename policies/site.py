@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from policies.bandwidth import BandwidthWindow, overlap_misfits
 from policies.escrow import Escrow
 from policies.limits import Limit, Slot
+from policies.notifications import Notifications
 from policies.plan import SYSTEM_PATTERN, Plan
 from policies.tenant import System, Tenant
 from policies.tiers import CentreName, CopyRule, Tier
@@ -264,6 +265,7 @@ class SiteFile(Model):
     holidays: tuple[Holiday, ...] = Field((), description="days on which no drill by people is planned")
     dns: Dns | None = Field(None, description="where the names of plans are switched")
     escrow: Escrow | None = Field(None, description="who opens the rescue bundles when nothing else is left")
+    notifications: Notifications = Field(Notifications(), description="who is told what, and who feels the pulse")
 
 
 class Site(SiteFile):

@@ -11,7 +11,7 @@ from orchestrator.batch import Ended
 from orchestrator.catalogue.database import now
 from orchestrator.catalogue.facts import Key, exposures
 from orchestrator.catalogue.reading import reading
-from orchestrator.errors import Busy, CheckFailed, PartlyDone, Unreachable
+from orchestrator.errors import Busy, CheckFailed, PartlyDone, TricenterError, Unreachable
 from orchestrator.schedule.facts import read_schedule_facts
 from policies.schedule import due
 from policies.site import SystemRef
@@ -57,7 +57,7 @@ class DueWork:
         return [each for each in ended if not self._runs_elsewhere(each)]
 
     def conclude(self, ended: Sequence[Ended[S, Any]]) -> int:
-        """Say in one line how it went, and return the exit code.
+        """Say in one line how it went, give the pulse, and return the exit code.
 
         0 everything was done, or nothing was due · 3 some failed · 4 a check failed, or an objective of the systems
         that were asked for is missed all the same · 6 all failed because nothing could be reached.
@@ -71,11 +71,9 @@ class DueWork:
             + (f": {', '.join(missed[:NAMED])}" + (" …" if len(missed) > NAMED else "") if missed else ""),
             markup=False,
         )
-        if errors and len(errors) == len(mine) and all(isinstance(each, Unreachable) for each in errors):
-            return Unreachable.exit_code
-        if any(not isinstance(each, CheckFailed) for each in errors):
-            return PartlyDone.exit_code
-        return CheckFailed.exit_code if errors or missed else 0
+        code = _exit_code(errors, len(mine), len(missed))
+        self._app.pulse_after(self._flow, code)
+        return code
 
     def _runs_elsewhere(self, each: Ended[S, Any]) -> bool:
         return isinstance(each.error, Busy) and str(each.subject) not in self._begun
@@ -100,3 +98,11 @@ class DueWork:
             if exposed.get(Key(ref.tenant.tenant, ref.name, centre), timedelta(0)) > rules[centre].rpo:
                 missed.append(f"{ref}@{centre}")
         return missed
+
+
+def _exit_code(errors: Sequence[TricenterError], ended: int, missed: int) -> int:
+    if errors and len(errors) == ended and all(isinstance(each, Unreachable) for each in errors):
+        return Unreachable.exit_code
+    if any(not isinstance(each, CheckFailed) for each in errors):
+        return PartlyDone.exit_code
+    return CheckFailed.exit_code if errors or missed else 0

@@ -89,6 +89,7 @@ class Worker:
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._loop = threading.Thread(target=self._work, daemon=True, name="tricenter-worker")
+        self._worked = time.monotonic()
         self._due = dict.fromkeys(("reap", "tick", "tidy"), 0.0)
 
     def start(self) -> None:
@@ -134,6 +135,11 @@ class Worker:
         """How many runs are being executed here; those that wait for a person do not count."""
         return sum(not self._is_waiting(each) for each in self._claims)
 
+    @property
+    def idle_seconds(self) -> float:
+        """Seconds since the loop last came to its end, with whatever of it was due: the tick, the claims, the dead."""
+        return time.monotonic() - self._worked
+
     # --- the loop
 
     def _work(self) -> None:
@@ -163,6 +169,7 @@ class Worker:
         self._forget()
         if self._is_time("tidy", TIDY_SECONDS):
             self._tidy()
+        self._worked = time.monotonic()
 
     def _tidy(self) -> None:
         self._engine.tidy(lambda: {each.id for each in self._ledger.catalogue.open_runs()})

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from orchestrator.errors import Interrupted, Refused, TricenterError
+from orchestrator.notify.courier import Courier
+from orchestrator.notify.pulse import Pulse
 from orchestrator.server.control import Control, Served
 from orchestrator.server.http import application
 from orchestrator.server.listening import HttpServer, listen_on
@@ -128,6 +130,8 @@ def _stay(app: App, engine: Worker | None, bound: socket.socket | None, served: 
         if engine:
             engine.start()
             stack.callback(engine.stop, GRACE_SECONDS)
+            stack.enter_context(Courier(app))
+            stack.enter_context(Pulse(app, engine))
             app.console.print(f"执行者 worker {engine.id}", soft_wrap=True)
         http = stack.enter_context(HttpServer(application(served), bound)) if bound else None
         if http:

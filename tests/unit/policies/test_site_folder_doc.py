@@ -15,6 +15,7 @@ from policies.bandwidth import BandwidthWindow
 from policies.escrow import Escrow
 from policies.hooks import Hook, Hooks, SourceHooks
 from policies.limits import Limit
+from policies.notifications import Channel, Notifications, Pulse
 from policies.plan import Elsewhere, NameSwitch, Plan, Recovery, Step
 from policies.probe import (
     CommandProbe,
@@ -84,6 +85,9 @@ MODEL_OF: dict[str, type[BaseModel]] = {
     "holidays": Holiday,
     "dns": Dns,
     "escrow": Escrow,
+    "notifications": Notifications,
+    "notifications.channels.NAME": Channel,
+    "notifications.pulse": Pulse,
     "limits.SLOT": Limit,
     "tiers/*.yaml": Tier,
     "copies.CENTRE": CopyRule,
