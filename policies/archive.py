@@ -19,6 +19,12 @@ from policies.values import Misfit, MisfitError, Model, SecretRef, Span, format_
 #: What is archived lies beside the repositories of systems: no system's name begins with a digit.
 PREFIX = "0-archive"
 
+
+def archive_prefix(system: str, source: str) -> str:
+    """Return where the archive of a source lies in the tenant's bucket at every centre."""
+    return f"{PREFIX}/{system}/{source}"
+
+
 #: What stands unquoted in the command that PostgreSQL hands to a shell.
 PLAIN_PATH_PATTERN = r"^/[A-Za-z0-9._/-]*$"
 ACCOUNT_PATTERN = r"^[a-z_][a-z0-9_-]{0,31}$"

@@ -11,7 +11,7 @@ from orchestrator.catalogue.store import Catalogue
 from orchestrator.errors import InvalidInput, UnknownName
 from orchestrator.secrets import Secret
 from orchestrator.vault.s3 import Bucket
-from policies.archive import PREFIX, ArchiveRule
+from policies.archive import ArchiveRule, archive_prefix
 from policies.site import Site, SystemRef, Vault
 from policies.tenant import PostgresqlSource, archives_of
 from policies.work import copy_centres
@@ -89,7 +89,7 @@ class Archive:
     @property
     def prefix(self) -> str:
         """Where it lies in the tenant's bucket at every centre: no repository of a system is there."""
-        return f"{PREFIX}/{self.ref.name}/{self.source}"
+        return archive_prefix(self.ref.name, self.source)
 
     def repository(self, centre: str) -> int:
         """Return pgBackRest's number of a centre. Raises UnknownName."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from orchestrator.backups.access import Access, repository_lease
 from orchestrator.backups.landings import observe_landings
@@ -19,8 +20,10 @@ from orchestrator.catalogue.records import PointAt
 from orchestrator.engine.port import Run
 from orchestrator.errors import CheckFailed, InvalidInput
 from orchestrator.vault.locks import Lock, OnLooked
+from policies.archive import archive_prefix
 from policies.locks import is_short, lengthened, promised
 from policies.site import SystemRef
+from policies.tenant import archives_of
 from policies.values import format_duration
 
 NAMED_KEYS = 5
@@ -59,22 +62,46 @@ def foresee_locks(access: Access, ref: SystemRef, centre: str) -> SystemLocked:
 def _look(
     access: Access, ref: SystemRef, centre: str, *, dry_run: bool, on_looked: OnLooked | None = None
 ) -> tuple[SystemLocked, dict[str, datetime | None]]:
-    """Return the locks of all that is in use, lengthened unless it is a `dry_run`, and the floor of each point."""
+    """Return the locks of all that is in use, lengthened unless it is a `dry_run`, and the floor of each point.
+
+    Archives of the system count as well: what pgBackRest has not let go is within their retention. No point needs them.
+    """
     tenant, lock, now = ref.tenant.tenant, lock_of(ref, centre), datetime.now(UTC)
     landed = observe_landings(access.catalogue, access.bucket(centre, tenant), ref, centre)
-    keeper, seen = access.lock_keeper(centre, tenant), _Seen(f"{ref.name}/snapshots/")
-    for each in keeper.keep(ref.name, lambda until: lengthened(until, now, lock), dry_run=dry_run, on_looked=on_looked):
+    keeper, seen, archived = access.lock_keeper(centre, tenant), _Seen(f"{ref.name}/snapshots/"), _Seen(None)
+
+    def judge(until: datetime | None) -> datetime | None:
+        return lengthened(until, now, lock)
+
+    for each in keeper.keep(ref.name, judge, dry_run=dry_run, on_looked=on_looked):
         seen.add(each)
+    for source, _ in archives_of(ref.system):
+        before = seen.objects + archived.objects
+        told = partial(_further, on_looked, before) if on_looked else None
+        prefix = archive_prefix(ref.name, source)
+        for each in keeper.keep(prefix, judge, dry_run=dry_run, archive=True, on_looked=told):
+            archived.add(each)
     locks = Locks(
         place=place_of(ref, centre),
         ran_at=now,
-        floor=seen.floor,
-        objects=seen.objects,
-        extended=seen.extended,
-        unlocked=seen.unlocked,
+        floor=_floor_of(seen, archived),
+        objects=seen.objects + archived.objects,
+        extended=seen.extended + archived.extended,
+        unlocked=seen.unlocked + archived.unlocked,
         overwritten=len(seen.overwritten),
     )
     return SystemLocked(locks, tuple(seen.overwritten)), dict(seen.floors(landed))
+
+
+def _further(on_looked: OnLooked, before: int, looked: int) -> None:
+    on_looked(before + looked)
+
+
+def _floor_of(*all_seen: _Seen) -> datetime | None:
+    """Return the earliest end of a lock; None when anything is not locked, or there is nothing."""
+    if any(each.unlocked for each in all_seen):
+        return None
+    return min((floor for each in all_seen if (floor := each.floor)), default=None)
 
 
 def lock_of(ref: SystemRef, centre: str) -> timedelta:
@@ -110,9 +137,9 @@ def check_locked(ref: SystemRef, centre: str, found: SystemLocked, now: datetime
 
 @dataclass(slots=True)
 class _Seen:
-    """Adds up locks as they are told."""
+    """Adds up locks as they are told. What has `snapshots` has them below that prefix."""
 
-    snapshots: str
+    snapshots: str | None
     objects: int = 0
     extended: int = 0
     unlocked: int = 0
@@ -128,7 +155,7 @@ class _Seen:
         self.unlocked += lock.until is None
         if lock.held.overwritten:
             self.overwritten.append(lock.held.key)
-        if lock.held.key.startswith(self.snapshots):
+        if self.snapshots and lock.held.key.startswith(self.snapshots):
             name = lock.held.key.removeprefix(self.snapshots)
             self.own[name] = _earlier(self.own.get(name, lock.until), lock.until)
         elif lock.until is not None:

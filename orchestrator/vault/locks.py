@@ -25,6 +25,10 @@ THREADS = 8
 #: What a repository is made of, in pieces of which one listing is held at a time. `locks/` pass by themselves.
 PIECES = ("config", "keys/", "index/", "snapshots/", *(f"data/{digit:x}" for digit in range(16)))
 
+#: The same of an archive of pgBackRest. Some of its files are written anew again and again, and each is encrypted with
+#: another salt, so that another content under a name tells nothing.
+ARCHIVE_PIECES = ("archive/", "backup/")
+
 XML = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 RETENTION = (
     '<Retention xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Mode>COMPLIANCE</Mode>'
@@ -69,16 +73,18 @@ class LockKeeper:
     def __str__(self) -> str:
         return f"{self._wire.centre}:{self.bucket}"
 
-    def keep(self, prefix: str, judge: Judge, *, dry_run: bool, on_looked: OnLooked | None = None) -> Iterator[Lock]:
-        """Yield the lock of every object of the repository at `prefix`, lengthened where `judge` says so.
+    def keep(
+        self, prefix: str, judge: Judge, *, dry_run: bool, archive: bool = False, on_looked: OnLooked | None = None
+    ) -> Iterator[Lock]:
+        """Yield the lock of every object of a repository, or an `archive`, at `prefix`, lengthened where `judge` says.
 
         Each answer is the store's, asked after the change. May be repeated, and killed: what was lengthened stays so.
         With `dry_run` nothing is changed, and `until` is what it would be made. Raises CheckFailed for a bucket that
         cannot lock anything, Unreachable, CredentialRefused.
         """
         looked = 0
-        for piece in PIECES:
-            held = in_use(self._admin.versions(self.bucket, f"{prefix}/{piece}"))
+        for piece in ARCHIVE_PIECES if archive else PIECES:
+            held = in_use(self._admin.versions(self.bucket, f"{prefix}/{piece}"), immutable=not archive)
             for _, lock in parallel(held, lambda each: self._keep(each, judge, dry_run=dry_run), THREADS):
                 looked += 1
                 if on_looked:
@@ -125,15 +131,18 @@ class LockKeeper:
         return Lock(held, was, self.until(held.key, held.version))
 
 
-def in_use(versions: Iterable[Version]) -> Iterator[Held]:
-    """Yield what is in use of versions that stand together by their keys. What is behind a marker is not. Pure."""
+def in_use(versions: Iterable[Version], *, immutable: bool = True) -> Iterator[Held]:
+    """Yield what is in use of versions that stand together by their keys. What is behind a marker is not. Pure.
+
+    Where names are not `immutable`, another content under one tells of nobody else's hand.
+    """
     for key, group in groupby(versions, key=lambda each: each.key):
         newest, *older = sorted(group, key=lambda each: (each.latest, each.modified_at), reverse=True)
         if newest.marker:
             continue
         yield Held(key, newest.id, newest.size_bytes)
         first = next((each for each in reversed(older) if not each.marker), newest)
-        if first.content != newest.content:
+        if immutable and first.content != newest.content:
             yield Held(key, first.id, first.size_bytes, overwritten=True)
 
 

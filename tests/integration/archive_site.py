@@ -131,6 +131,8 @@ def _make_site(weeds: dict[str, Weed], postgresql: Postgresql, folder: Path) -> 
         keys = {"access_key": BY_ROLE[role].access_key, "secret_key": BY_ROLE[role].secret_key}
         write_private(site.folder / f"{role}.json", json.dumps(keys))
     (site.folder / "site.yaml").write_text(text, encoding="utf-8")
+    tier = site.folder / "tiers" / "both.yaml"
+    tier.write_text(tier.read_text(encoding="utf-8").replace("lock: 0s", "lock: 2d", 1), encoding="utf-8")
     tenant = site.folder / "tenants" / f"{BUREAU}.yaml"
     head, _, _ = tenant.read_text(encoding="utf-8").partition("    sources:")
     sources = SOURCES.format(port=postgresql.port, data=postgresql.data, home=postgresql.home)

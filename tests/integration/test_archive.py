@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +157,35 @@ def test_a_killed_base_backup_is_made_good_by_the_next(town: ArchiveTown, tmp_pa
     assert seen(town, "provincial").backups == backups + 1
     assert seen(town, "same-city").backups == near + 1
     assert recover(town, "provincial", moment).tables == then
+
+
+def test_what_is_in_use_of_an_archive_is_locked_and_comes_back_when_it_was_hidden(town: ArchiveTown) -> None:
+    site, prefix = town.site, f"{town.site.archive.prefix}/"
+    bucket = town.app().expirer_bucket("same-city", site.archive.ref.tenant.tenant)
+    shown = {each.key for each in bucket.list(prefix)}
+    (done,) = site.json("vault", "extend", str(site.ref), "--centre", "same-city")
+    assert done["objects"] >= len(shown)
+    assert (done["unlocked"], done["overwritten"]) == (0, 0)
+    assert datetime.fromisoformat(done["locked_until"]) > datetime.now(UTC) + timedelta(days=1)
+
+    town.add("before the attack")
+    moment = town.moment()
+    wait_until(lambda: reaches(town, "same-city", moment))
+    shown = {each.key for each in bucket.list(prefix)}
+    time.sleep(1.1)  # versions have whole seconds
+    before = datetime.now(UTC).isoformat()
+    time.sleep(1.1)
+    info = next(key for key in shown if key.endswith("/backup.info"))
+    bucket.put(info, b"encrypted, pay here")
+    for key in shown - {info}:
+        bucket.delete(key)
+    undo = ("vault", "undelete", str(site.ref), "--centre", "same-city", "--before", before)
+    found = {each["archive"]: each for each in site.json(*undo, "--yes")}
+    assert set(found) == {None, site.archive.source}
+    assert found[site.archive.source]["uncover"] >= len(shown) - 1
+    assert found[site.archive.source]["copy"] >= 1
+    assert shown <= {each.key for each in bucket.list(prefix)}
+    assert town.tables() == recover(town, "same-city", moment).tables
 
 
 def test_what_cannot_be_given_back_is_told(town: ArchiveTown) -> None:

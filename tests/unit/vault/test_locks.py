@@ -56,3 +56,8 @@ def test_the_pieces_are_the_whole_of_a_repository() -> None:
     for key in keys:
         assert part_of(key)
         assert sum(key.startswith(piece) for piece in PIECES) == 1
+
+
+def test_another_content_in_an_archive_tells_of_nobody_elses_hand() -> None:
+    versions = [version(0), version(1, "other")]
+    assert list(in_use(versions, immutable=False)) == [Held(KEY, "v1", 10)]
