@@ -54,6 +54,8 @@ bench: $(VENV)/.installed
 ## docs: 由代码生成的文档 the documents that are made from the code
 docs: $(VENV)/.installed
 	$(BIN)/python -m exporters.metrics > docs/metrics.md
+	$(BIN)/python -m exporters.rules.write > exporters/rules/tricenter.rules.yml
+	$(BIN)/python -m exporters.rules.table docs/monitoring.md
 
 # What PDF reports are written with: the text libraries, and a font that has Chinese. pdftotext, qemu-img and curl are what
 # tests read reports, disk images and servers with. pgbackrest archives databases.
