@@ -57,6 +57,8 @@ bench: $(VENV)/.installed
 docs: $(VENV)/.installed
 	$(BIN)/python -m exporters.metrics > docs/metrics.md
 	$(BIN)/python -m exporters.dashboards.generate
+	$(BIN)/python -m exporters.rules.write > exporters/rules/tricenter.rules.yml
+	$(BIN)/python -m exporters.rules.table docs/monitoring.md
 	$(BIN)/python helm/build.py
 
 # What PDF reports are written with: the text libraries, and a font that has Chinese. pdftotext, qemu-img and curl are what

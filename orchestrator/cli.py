@@ -63,7 +63,7 @@ COMMANDS = {
     "key": Room("orchestrator.escrow.key_commands:key", "口令 the passwords of repositories: check, rotate"),
     "rescue": Room("orchestrator.escrow.rescue_commands:rescue", "救援 begin again from one vault and the shares"),
     "catalogue": Room("orchestrator.backups.rebuild_commands:catalogue", "目录库 read points back from a vault"),
-    "monitoring": Room("exporters.commands:monitoring", "监控 dashboards for Grafana"),
+    "monitoring": Room("exporters.commands:monitoring", "监控 rules for Prometheus, dashboards for Grafana"),
     "db": Room("orchestrator.catalogue.commands:db", "目录数据库 the database: its version, and upgrading it"),
 }
 

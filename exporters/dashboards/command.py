@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from exporters.dashboards.shipped import addressed, dashboard_files, write_dashboards
+from exporters.dashboards.shipped import addressed, dashboard_files
+from exporters.files import write_files
 
 
 @click.command()
@@ -25,6 +26,6 @@ def dashboards(folder: Path, docs: str | None, server: str | None, dry_run: bool
     """Grafana 看板 Write the Grafana dashboards to a folder, as JSON that Grafana provisions or imports."""
     files = {name: addressed(text, docs=docs, server=server) for name, text in dashboard_files().items()}
     if not dry_run:
-        write_dashboards(folder, files)
+        write_files(folder, files)
     for name in files:
         click.echo(str(folder / name))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 from orchestrator.errors import InvalidInput
@@ -33,23 +32,6 @@ def addressed(text: str, *, docs: str | None = None, server: str | None = None) 
             if variable["name"] == name:
                 variable.update(query=value, current={**variable["current"], "text": value, "value": value})
     return written(dashboard)
-
-
-def write_dashboards(folder: Path, files: Mapping[str, str]) -> None:
-    """Write the files into `folder`, which is made. Each is there whole or as it was; may be repeated.
-
-    Raises InvalidInput when it cannot be written to.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            # Grafana reads the folder again and again: never half a file.
-            part = folder / f".{name}.part"
-            part.write_text(text, encoding="utf-8")
-            part.replace(folder / name)
-    except OSError as error:
-        why = (error.strerror or "it cannot be written").lower()
-        raise InvalidInput(f"cannot write dashboards to {folder}: {why}", hint="name another folder") from error
 
 
 def _checked(name: str, url: str) -> str:

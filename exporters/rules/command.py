@@ -1,0 +1,62 @@
+"""`tricenter monitoring rules`, `alerts`: for who has installed the program and not its repository."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from pathlib import Path
+
+import click
+
+from exporters.files import write_files
+from exporters.rules import write
+from exporters.rules.burn import TARGET
+
+RULES, ROUTES = "tricenter.rules.yml", "alertmanager.example.yml"
+
+
+@click.command()
+@click.option(
+    "--output", "folder", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+    help="写到哪个文件夹；不给则打印 the folder to write them to; printed without it",
+)  # fmt: skip
+@click.option(
+    "--runbooks", metavar="URL", default=write.RUNBOOKS, show_default=True, envvar="TRICENTER_RUNBOOKS",
+    show_envvar=True, help="处置手册所在地址 where the pages of docs/runbooks are served",
+)  # fmt: skip
+@click.option(
+    "--target", type=click.FloatRange(0.5, 1, max_open=True), default=TARGET, show_default=True,
+    help="RPO 达标时间占比 the share of the time that RPOs shall be kept: the rest is the budget",
+)  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="只列出文件 only say which files there are")
+def rules(folder: Path | None, runbooks: str, target: float, dry_run: bool) -> None:
+    """告警与录制规则 Write the rules for Prometheus, and an example of Alertmanager's configuration.
+
+    A file that is there already is replaced, but for the example: that is yours to change.
+    """
+    text = write.rules_file(runbooks=runbooks, target=target)
+    if folder is None:
+        click.echo(text, nl=False)
+        return
+    files = {RULES: text}
+    if not (folder / ROUTES).exists():
+        files[ROUTES] = (resources.files("exporters.rules") / ROUTES).read_text(encoding="utf-8")
+    if not dry_run:
+        write_files(folder, files)
+    for name in files:
+        click.echo(str(folder / name))
+
+
+@click.command()
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", help="格式 format")
+def alerts(output: str) -> None:
+    """列出全部告警：级别、处置手册 Every alert: its severity, what it says, its runbook."""
+    if output == "json":
+        values = [
+            {**each.labels, "name": each.name, "description": each.description, "runbook": f"{each.runbook}.md"}
+            for each in write.alerts()
+        ]
+        click.echo(json.dumps(values, ensure_ascii=False, indent=2))
+        return
+    for each in write.alerts():
+        click.echo(f"{each.severity:<9} {each.name:<32} {each.runbook}.md")
