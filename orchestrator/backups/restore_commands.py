@@ -126,10 +126,10 @@ class _Job:
     def run(self, plan: RestorePlan) -> None:
         with self._audited(plan) as end, self._bars() as on_bytes:
             if isinstance(self._to, Folder):
-                done = self._into_folder(self._to, plan, on_bytes)
+                plan, done = self._into_folder(self._to, plan, on_bytes)
             else:
-                done = [self._elsewhere(plan, on_bytes)]
-            end["proved"] = {each.source: each.proved for each in done}
+                plan, done = self._elsewhere(plan, on_bytes)
+            end |= {"centre": plan.found.centre, "proved": {each.source: each.proved for each in done}}
         restore_show.restored(self._app.console, plan.as_json(), [each.as_json() for each in done], self._output)
 
     def finish_interrupted(self, to: Folder) -> bool:
@@ -146,11 +146,12 @@ class _Job:
         restore_show.restored(self._app.console, told["plan"], [each.as_json() for each in done], self._output)
         return True
 
-    def _into_folder(self, to: Folder, plan: RestorePlan, on_bytes: OnBytes) -> list[Restored]:
+    def _into_folder(self, to: Folder, plan: RestorePlan, on_bytes: OnBytes) -> tuple[RestorePlan, list[Restored]]:
+        """Return what came back, and the plan with the centre that it came from in the end."""
         staging = Staging(to.path, self._run.removeprefix("restore-"))
         with staging.alone():
             try:
-                _, done = first_holder(
+                centre, done = first_holder(
                     plan.found,
                     lambda name: staging.fetch(self._app.repository(name, self._ref), plan.parts, on_bytes),
                     self._tell,
@@ -159,9 +160,10 @@ class _Job:
             except TricenterError:
                 staging.forget()
                 raise
+            plan = plan.served_by(centre)
             told = {"plan": plan.as_json(), "restored": [each.as_json() for each in done], "audit": self._body(plan)}
             staging.settle(told)
-            return self._move(staging, to, done)
+            return plan, self._move(staging, to, done)
 
     @staticmethod
     def _move(staging: Staging, to: Folder, done: list[Restored]) -> list[Restored]:
@@ -171,7 +173,7 @@ class _Job:
         staging.forget()
         return [replace(each, moved=moved[each.source]) for each in done]
 
-    def _elsewhere(self, plan: RestorePlan, on_bytes: OnBytes) -> Restored:
+    def _elsewhere(self, plan: RestorePlan, on_bytes: OnBytes) -> tuple[RestorePlan, list[Restored]]:
         app, to, (part,) = self._app, self._to, plan.parts
 
         def work(name: str) -> Restored:
@@ -181,7 +183,8 @@ class _Job:
             assert isinstance(to, NewVolume)
             return restore_volume(app, to, self._run, repository, part.proof, on_bytes, root=self._scratch)
 
-        return first_holder(plan.found, work, self._tell)[1]
+        centre, done = first_holder(plan.found, work, self._tell)
+        return plan.served_by(centre), [done]
 
     @property
     def _scratch(self) -> Path:

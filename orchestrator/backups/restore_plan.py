@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,10 @@ class RestorePlan:
     @property
     def bytes(self) -> int:
         return sum(each.bytes for each in self.parts)
+
+    def served_by(self, centre: str) -> RestorePlan:
+        """Return the same with the centre that the data came from in the end. Pure."""
+        return replace(self, found=self.found.from_holder(centre))
 
     def as_json(self) -> dict[str, Any]:
         found = self.found

@@ -100,7 +100,7 @@ class Weed:
                 f"-dir={self.folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer=true", "-s3=true",
                 "-s3.ip.bind=127.0.0.1", *ports, "-s3.port.iceberg=0", "-s3.port.lance=0", f"-s3.config={self._config}",
                 "-master.volumeSizeLimitMB=1024", "-volume.max=100", "-volume.preStopSeconds=0",
-                "-master.telemetry=false", *self._tls(),
+                "-master.electionTimeout=1s", "-master.telemetry=false", *self._tls(),
             ]
         )  # fmt: skip
         end = time.monotonic() + START_SECONDS

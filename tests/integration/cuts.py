@@ -1,4 +1,4 @@
-"""Ways to cut a process off from PostgreSQL so that nothing is refused and nothing comes back."""
+"""Ways to cut a process off from a server: nothing is refused and nothing comes back, or all is refused after that."""
 
 from __future__ import annotations
 
@@ -19,11 +19,18 @@ CLONE_NEWNET = 0x40000000
 LOOK_SECONDS = 0.05
 
 
-class Proxy:
-    """Forwards TCP from `listening` to a port of this machine, until `cut`: then it takes connections and is silent."""
+#: Told of a piece on its way, how long it is and whether it goes to the server; says whether it may pass.
+Passes = Callable[[int, bool], bool]
 
-    def __init__(self, listening: socket.socket, port: int) -> None:
-        self._listening, self._target = listening, ("127.0.0.1", port)
+
+class Proxy:
+    """Forwards TCP from `listening` to a port of this machine, until `cut`: then it takes connections and is silent.
+
+    The first piece that does not pass, and all after it, go nowhere, and every connection is refused from then on.
+    """
+
+    def __init__(self, listening: socket.socket, port: int, passes: Passes = lambda size, up: True) -> None:
+        self._listening, self._target, self._passes = listening, ("127.0.0.1", port), passes
         self.port = int(listening.getsockname()[1])
         self._open: list[socket.socket] = [listening]
         self._cut, self._closed = threading.Event(), threading.Event()
@@ -36,10 +43,7 @@ class Proxy:
 
     def close(self) -> None:
         self._closed.set()
-        for each in self._threads:
-            each.join()
-        for connection in self._open:
-            connection.close()
+        self._threads[0].join()
 
     def _accept(self) -> None:
         while not self._closed.is_set():
@@ -48,10 +52,15 @@ class Proxy:
             client, _ = self._listening.accept()
             self._open.append(client)
             if not self._cut.is_set():
-                server = socket.create_connection(self._target)
-                self._open.append(server)
-                self._threads.append(threading.Thread(target=self._forward, args=(client, server)))
-                self._threads[-1].start()
+                with suppress(OSError):  # a server that is gone: what is open is closed when that is known here
+                    server = socket.create_connection(self._target)
+                    self._open.append(server)
+                    self._threads.append(threading.Thread(target=self._forward, args=(client, server)))
+                    self._threads[-1].start()
+        for each in self._threads[1:]:
+            each.join()
+        for connection in self._open:
+            connection.close()
 
     def _forward(self, client: socket.socket, server: socket.socket) -> None:
         to = {client: server, server: client}
@@ -60,10 +69,13 @@ class Proxy:
             if self._cut.is_set():
                 return
             for each in ready:
-                data = each.recv(65536)
                 with suppress(OSError):
+                    data = each.recv(65536)
                     if not data:
                         to[each].shutdown(socket.SHUT_RDWR)
+                        return
+                    if not self._passes(len(data), each is client):
+                        self._closed.set()
                         return
                     to[each].sendall(data)
 
@@ -80,7 +92,7 @@ class Line:
 @contextmanager
 def silent_proxy(port: int) -> Iterator[Line]:
     """A proxy that falls silent: connections are taken and answered by nobody, as behind a dead firewall."""
-    proxy = Proxy(_listen(), port)
+    proxy = Proxy(listen(), port)
     try:
         yield Line(proxy.port, (), proxy.cut)
     finally:
@@ -95,7 +107,7 @@ def dead_network(port: int) -> Iterator[Line]:
         assert next(holder.lines()) == "up"
         inside = Path(f"/proc/{holder.pid}/ns/net")
         with ThreadPoolExecutor(1) as thread:  # of its own: it never comes back out of the namespace
-            proxy = Proxy(thread.submit(_listen, inside).result(), port)
+            proxy = Proxy(thread.submit(_listen_inside, inside).result(), port)
         enter = ("nsenter", f"--net={inside}")
 
         def cut() -> None:
@@ -107,13 +119,18 @@ def dead_network(port: int) -> Iterator[Line]:
             proxy.close()
 
 
-def _listen(namespace: Path | None = None) -> socket.socket:
-    if namespace:
-        with namespace.open("rb") as file:
-            libc = ctypes.CDLL(None, use_errno=True)
-            if libc.setns(file.fileno(), CLONE_NEWNET):
-                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+def _listen_inside(namespace: Path) -> socket.socket:
+    with namespace.open("rb") as file:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.setns(file.fileno(), CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return listen()
+
+
+def listen(port: int = 0) -> socket.socket:
+    """Listen on a port of the loopback, or on any free one."""
     listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind(("127.0.0.1", port))
     listening.listen()
     return listening

@@ -137,9 +137,11 @@ def test_frozen_before_every_snapshot_and_thawed_before_anything_is_read_of_a_vo
     assert site.when("before") < began["back-up:scans"] < ended["back-up:scans"] < thaw
 
     target = tmp_path / "back"
-    words = ("--centre", "same-city", "--source", "scans", "--target", str(target))
+    site.tricenter("replicate", site.name_of)
+    words = ("--centre", "provincial", "--target", str(target))
     restored = site.json("backup", "restore", site.name_of, *words)["restored"]
-    assert restored["scans"]["proved"] is True
+    assert {name: each["proved"] for name, each in restored.items()} == dict.fromkeys(("scans", "root", "data"), True)
+    assert {(target / each / "volume.raw").stat().st_size for each in ("root", "data")} == {1 << 30}
     assert "mode, owner, time, links and extended attributes equal" in restored["scans"]["detail"]
     back = {str(each.relative_to(target / "scans")) for each in (target / "scans").rglob("*")}
     assert {"odd/空", "left/a/in", "elsewhere", "odd/pipe", "odd/same"} <= back

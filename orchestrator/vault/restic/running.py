@@ -7,6 +7,7 @@ that does not answer for a while, restic is stopped and the truth is told.
 from __future__ import annotations
 
 import contextlib
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +21,8 @@ from orchestrator.vault.restic import failures
 from orchestrator.vault.restic.messages import Message, Progress, Unread, parse
 
 LOOK_SECONDS = 0.5
+#: Well; interrupted; with nobody left to read what it writes.
+ENDED_BY_OTHERS = (0, 130, -signal.SIGINT, -signal.SIGKILL, -signal.SIGPIPE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,21 @@ class Running:
             raise failures.explain(self._what.name, code, self.child.stderr)
         return code
 
+    def raise_if_failed(self, error: Exception) -> None:
+        """Raise why restic ended, if it ended badly and by itself; `error` is what came of that to whoever reads it."""
+        end = time.monotonic() + LOOK_SECONDS  # the end of the data is seen just before that of restic
+        while self.child.running and time.monotonic() < end:
+            time.sleep(LOOK_SECONDS / 50)
+        if self.child.running:
+            return
+        code = self.child.wait(0)
+        if self._verdict is None and code in ENDED_BY_OTHERS:
+            return
+        try:
+            self.finish()
+        except TricenterError as failure:
+            raise failure from error
+
     def _hear(self, line: str) -> None:
         message = parse(line)
         if isinstance(message, Unread):
@@ -129,7 +147,7 @@ class Running:
         if gone_since is not None and now - gone_since > limits.gone_seconds:
             return Unreachable(
                 f"the vault of {name} stopped answering while restic worked, {now - gone_since:.0f} s ago",
-                hint="is the centre up? then run again: what is stored already is not sent again",
+                hint="run it again: what is stored is not sent again, and a backup goes past a centre that is away",
             )
         if self.starved():
             self._moved = now
@@ -159,9 +177,16 @@ def run_telling(what: Invocation) -> tuple[str, str]:
 
 @contextlib.contextmanager
 def reading(what: Invocation) -> Iterator[Child]:
-    """Yield restic while it writes data to its stdout; the block reads it all. A bad end raises on leaving."""
+    """Yield restic while it writes data to its stdout; the block reads it all. A bad end raises on leaving.
+
+    A block that fails by the early end of the data raises why restic ended, and not what half of the data looked like.
+    """
     with Running(what) as running:
-        yield running.child
+        try:
+            yield running.child
+        except Exception as error:
+            running.raise_if_failed(error)
+            raise
         if what.stdout is None:
             running.child.close_stdout()  # a block that left early must not leave restic waiting to write
         running.finish()
