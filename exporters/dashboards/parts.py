@@ -27,6 +27,8 @@ from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models import prometheus as prometheus_model
 from grafana_foundation_sdk.models import text as text_model
 
+from exporters.metric import SYSTEM
+
 GREEN, ORANGE, RED, BLUE, GREY = "green", "orange", "red", "blue", "#4b5058"
 SOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 #: Rows in a table of offenders: what a person can act on, and what fits a wall.
@@ -217,7 +219,7 @@ def offenders(
     if len(columns) == 1:
         values = {"Value": columns[0]}
     shown = {**labels, **{name: each.title for name, each in values.items()}}
-    left_out = [each for each in ("Time", "tier", "kind", "stage", "plan") if each not in labels]
+    left_out = [each for each in ("Time", *SYSTEM, "plan", "kind", "stage") if each not in labels]
     organized = {
         "excludeByName": dict.fromkeys(left_out, True),
         "indexByName": {name: place for place, name in enumerate(shown)},
