@@ -93,6 +93,7 @@ def _exposure() -> model.Panel:
         ],
         unit=parts.SECONDS,
         limits="/objective/",
+        points=1200,
     )
 
 
