@@ -33,8 +33,8 @@ GREEN, ORANGE, RED, BLUE, GREY = "green", "orange", "red", "blue", "#4b5058"
 SOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 #: Rows in a table of offenders: what a person can act on, and what fits a wall.
 OFFENDERS = 10
-#: Moments that are asked for in a graph of the whole city: Prometheus looks at every system for each of them, and refuses
-#: to hold more than 50 million samples.
+#: Moments that are asked for in a graph of the whole city: Prometheus looks at every system for each of them, and
+#: refuses to hold more than 50 million samples.
 POINTS = 240
 #: Pixels for the labels that are long, where there is no room for all: names are read before numbers.
 WIDTHS = {"tenant": 170, "system": 160, "plan": 190, "flow": 160}
