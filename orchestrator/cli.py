@@ -55,13 +55,13 @@ COMMANDS = {
     "status": Room("orchestrator.server.commands:status", "RPO/RTO 看板 the board: objectives and what was reached"),
     "scenario": Room("orchestrator.server.scenario_command:scenario", "灾损测算 what is lost if centres are lost now"),
     "serve": Room("orchestrator.server.serving:serve", "服务 the engine, the schedule, the API and /metrics"),
+    "monitoring": Room("exporters.commands:monitoring", "监控 rules for Prometheus: write them, list the alerts"),
     "worker": Room("orchestrator.server.serving:worker", "执行者 the engine alone, any number on PostgreSQL"),
     "run": Room("orchestrator.server.run_commands:run", "任务 list, follow, start, abort and approve runs"),
     "escrow": Room("orchestrator.escrow.commands:escrow", "托管 rescue bundles, and the shares that open them"),
     "key": Room("orchestrator.escrow.key_commands:key", "口令 the passwords of repositories: check, rotate"),
     "rescue": Room("orchestrator.escrow.rescue_commands:rescue", "救援 begin again from one vault and the shares"),
     "catalogue": Room("orchestrator.backups.rebuild_commands:catalogue", "目录库 read points back from a vault"),
-    "monitoring": Room("exporters.commands:monitoring", "监控 dashboards for Grafana"),
     "db": Room("orchestrator.catalogue.commands:db", "目录数据库 the database: its version, and upgrading it"),
 }
 
