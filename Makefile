@@ -55,11 +55,11 @@ bench: $(VENV)/.installed
 
 ## docs: 由代码生成的文档与看板 the documents and dashboards that are made from the code
 docs: $(VENV)/.installed
-	$(BIN)/python -m exporters.metrics > docs/metrics.md
 	$(BIN)/python -m exporters.dashboards.generate
 	$(BIN)/python -m exporters.rules.write > exporters/rules/tricenter.rules.yml
 	$(BIN)/python -m exporters.rules.table docs/monitoring.md
 	$(BIN)/python helm/build.py
+	$(BIN)/python -m exporters.metrics > docs/metrics.md
 
 # What PDF reports are written with: the text libraries, and a font that has Chinese. pdftotext, qemu-img and curl are what
 # tests read reports, disk images and servers with. pgbackrest archives databases.

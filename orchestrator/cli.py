@@ -57,13 +57,13 @@ COMMANDS = {
     "notify": Room("orchestrator.notify.commands:notify", "通知 what people are told, and whether it reached them"),
     "metrics": Room("orchestrator.server.metrics_commands:metrics", "指标 without a server: a textfile, a Pushgateway"),
     "serve": Room("orchestrator.server.serving:serve", "服务 the engine, the schedule, the API and /metrics"),
+    "monitoring": Room("exporters.commands:monitoring", "监控 rules for Prometheus, dashboards for Grafana"),
     "worker": Room("orchestrator.server.serving:worker", "执行者 the engine alone, any number on PostgreSQL"),
     "run": Room("orchestrator.server.run_commands:run", "任务 list, follow, start, abort and approve runs"),
     "escrow": Room("orchestrator.escrow.commands:escrow", "托管 rescue bundles, and the shares that open them"),
     "key": Room("orchestrator.escrow.key_commands:key", "口令 the passwords of repositories: check, rotate"),
     "rescue": Room("orchestrator.escrow.rescue_commands:rescue", "救援 begin again from one vault and the shares"),
     "catalogue": Room("orchestrator.backups.rebuild_commands:catalogue", "目录库 read points back from a vault"),
-    "monitoring": Room("exporters.commands:monitoring", "监控 rules for Prometheus, dashboards for Grafana"),
     "db": Room("orchestrator.catalogue.commands:db", "目录数据库 the database: its version, and upgrading it"),
 }
 

@@ -33,16 +33,15 @@ STAGES = {
     "switch": "切换",
 }
 PLAN_PLACE = {"plan": "预案 Plan", "centre": "中心 Centre"}
-REPORT = """**报告与证据 Reports and evidence**
-
-```
+REPORT = """```
 tricenter drill list
 tricenter drill show DRILL
 tricenter drill report DRILL --help
 ```
 
-[演练报告 Reports]({docs}/evidence.md) · [演练 Drills]({docs}/drills.md) · [预案 Plans]({docs}/plans.md) ·
-[切换安全 Failover]({docs}/failover-safety.md) · [服务 Server]({server})
+- [报告与证据 Reports and evidence]({docs}/evidence.md)
+- [演练 Drills]({docs}/drills.md) · [预案 Plans]({docs}/plans.md)
+- [切换安全 Failover]({docs}/failover-safety.md)
 """
 
 
@@ -56,7 +55,7 @@ def dashboard() -> model.Dashboard:
             frame.Row(5, [(9, _plans()), (9, _verdicts()), (6, _overdue())]),
             frame.Row(8, [(12, worst_recoveries(*CHOSEN)), (12, _due())]),
             frame.Row(8, [(14, _stages()), (10, _recoveries())], title="恢复时间 Recovery time"),
-            frame.Row(8, [(11, _estimates()), (8, _unready()), (5, _report())], title="可信与就绪 Trust and readiness"),
+            frame.Row(8, [(10, _estimates()), (8, _unready()), (6, _report())], title="可信与就绪 Trust and readiness"),
         ],
         [
             frame.plan_choice(),
@@ -189,5 +188,5 @@ def _report() -> model.Panel:
         "报告 Reports",
         "演练报告与证据包由命令行写出；图上的竖线是每次演练与切换。"
         "Reports and evidence are written by the command line; the marks in the graphs are drills and failovers.",
-        REPORT.format(docs="${docs}", server="${server}"),
+        REPORT.format(docs="${docs}"),
     )

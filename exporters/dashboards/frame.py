@@ -118,7 +118,7 @@ def _address(name: str, label: str, default: str) -> dashboard.TextBoxVariable:
 def _links() -> list[Builder[model.DashboardLink]]:
     others = dashboard.DashboardLink("看板 Dashboards").type(model.DashboardLinkType.DASHBOARDS).tags([TAG])
     pages = (
-        ("处置手册 Runbooks", "${docs}/runbooks/README.md", "每条告警怎么办 What to do about each alert"),
+        ("处置手册 Runbooks", "${docs}/monitoring.md", "每条告警怎么办 What to do about each alert"),
         ("演练报告 Reports", "${docs}/evidence.md", "演练报告与证据包在哪里 Where reports and evidence are"),
         ("服务 Server", "${server}", "任务接口与健康 Runs and health"),
     )

@@ -27,10 +27,15 @@ from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models import prometheus as prometheus_model
 from grafana_foundation_sdk.models import text as text_model
 
+from exporters.metric import SYSTEM
+
 GREEN, ORANGE, RED, BLUE, GREY = "green", "orange", "red", "blue", "#4b5058"
 SOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 #: Rows in a table of offenders: what a person can act on, and what fits a wall.
 OFFENDERS = 10
+#: Moments that are asked for in a graph of the whole city: Prometheus looks at every system for each of them, and
+#: refuses to hold more than 50 million samples.
+POINTS = 240
 #: Pixels for the labels that are long, where there is no room for all: names are read before numbers.
 WIDTHS = {"tenant": 170, "system": 160, "plan": 190, "flow": 160}
 
@@ -140,8 +145,9 @@ def course(
     limits: str = "",
     stacked: bool = False,
     top: float | None = None,
+    points: int = POINTS,
 ) -> model.Panel:
-    """Return lines over time, up to `top`.
+    """Return lines over time, up to `top`, of so many points at most.
 
     Series whose name matches `limits` are objectives: dashed and red, beside the actual.
     """
@@ -150,6 +156,7 @@ def course(
         timeseries.Panel()
         .legend(legend.placement(common_model.LegendPlacement.BOTTOM))
         .tooltip(common.VizTooltipOptions().mode(common_model.TooltipDisplayMode.MULTI))
+        .max_data_points(points)
         .line_width(2)
         .fill_opacity(60 if stacked else 8)
         .show_points(common_model.VisibilityMode.NEVER)
@@ -185,6 +192,7 @@ def states(title: str, about: str, queries: str | Iterable[Query], names: Mappin
         .color_scheme(dashboard.FieldColor().mode(model.FieldColorModeId.THRESHOLDS))
         .thresholds(steps_of(NEUTRAL))
         .fill_opacity(85)
+        .max_data_points(POINTS)
     )
     return _finish(panel, title, about, _shown(queries), instant=False)
 
@@ -217,7 +225,7 @@ def offenders(
     if len(columns) == 1:
         values = {"Value": columns[0]}
     shown = {**labels, **{name: each.title for name, each in values.items()}}
-    left_out = [each for each in ("Time", "tier", "kind", "stage", "plan") if each not in labels]
+    left_out = [each for each in ("Time", *SYSTEM, "plan", "kind", "stage") if each not in labels]
     organized = {
         "excludeByName": dict.fromkeys(left_out, True),
         "indexByName": {name: place for place, name in enumerate(shown)},

@@ -93,6 +93,7 @@ def _exposure() -> model.Panel:
         ],
         unit=parts.SECONDS,
         limits="/objective/",
+        points=1200,
     )
 
 
@@ -111,11 +112,11 @@ def _verdicts() -> model.Panel:
 def _points() -> list[model.Panel]:
     return [
         _at(
-            "七日最大暴露 Worst exposure",
-            "近 7 天暴露时长的峰值。The peak of exposure within 7 days.",
-            of(m.RPO_WORST, *CHOSEN),
-            parts.NEUTRAL,
-            parts.SECONDS,
+            "七日最大暴露 / 目标 Worst of 7 days",
+            "近 7 天暴露时长的峰值占目标的比例。The peak of exposure within 7 days as a share of the objective.",
+            f"{of(m.RPO_WORST, *CHOSEN)} / {of(m.RPO_OBJECTIVE, *CHOSEN)}",
+            parts.OF_OBJECTIVE,
+            parts.SHARE,
         ),
         _at(
             "恢复点 Points",
