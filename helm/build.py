@@ -19,7 +19,10 @@ CHART = HELM / "tricenter"
 SCHEMA = CHART / "values.schema.json"
 EXPORTERS = HELM.parent / "exporters"
 #: Folder of the chart -> what is copied into it.
-COPIED = {"files/rules": (EXPORTERS / "rules", "*.yaml"), "files/dashboards": (EXPORTERS / "dashboards", "*.json")}
+COPIED = {
+    "files/rules": (EXPORTERS / "rules", "*.rules.yml"),
+    "files/dashboards": (EXPORTERS / "dashboards", "**/*.json"),
+}
 WIDTH = 118
 
 VALUES_HEAD = """\
