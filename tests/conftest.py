@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from orchestrator.lab import daemons, registration, up
 from orchestrator.lab.layout import Lab, open_lab
@@ -19,6 +20,10 @@ _TOLD = pytest.StashKey[list[str]]()
 
 #: Tests that several files run, each on its own database: pytest explains their assertions, too.
 pytest.register_assert_rewrite("tests.ledger_contract", "tests.migration_contract", "tests.attack_contract")
+
+# A busy neighbour is no failure.
+settings.register_profile("shared-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared-machine")
 
 # As the program does at its start: who is started by `… &` in a script ignores SIGINT, and so would all its children.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

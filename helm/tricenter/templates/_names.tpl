@@ -49,3 +49,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "tricenter.scraped" -}}
 {{- if .Values.exporter.enabled }}exporter{{ else if .Values.server.enabled }}server{{ end -}}
 {{- end -}}
+
+{{/* The name of a file as part of an object's: files/rules/tricenter.rules.yml is "rules". */}}
+{{- define "tricenter.stem" -}}
+{{- regexReplaceAll "\\.(ya?ml|json)$" (base .) "" | replace "." "-" | replace "_" "-" | trimPrefix "tricenter-" | lower -}}
+{{- end -}}

@@ -21,7 +21,7 @@ CHART = ROOT / "helm" / "tricenter"
 GOLDEN = Path(__file__).with_name("golden")
 #: What stands in files of the chart is made elsewhere; these stand for it.
 COPIED = {
-    "rules/some_rules.yaml": """\
+    "rules/tricenter.rules.yml": """\
 groups:
   - name: some
     rules:

@@ -111,9 +111,9 @@ def test_a_series_goes_on_when_a_pod_is_replaced() -> None:
 
 def test_rules_come_through_as_they_were_written() -> None:
     (rule,) = of_kind(objects_of("large"), "PrometheusRule")
-    assert rule["metadata"]["name"] == "dalian-tricenter-some-rules"
+    assert rule["metadata"]["name"] == "dalian-tricenter-rules"
     assert rule["metadata"]["labels"]["release"] == "prometheus"
-    assert rule["spec"] == YAML(typ="safe").load(COPIED["rules/some_rules.yaml"])
+    assert rule["spec"] == YAML(typ="safe").load(COPIED["rules/tricenter.rules.yml"])
     jsonschema.validate(rule["spec"]["groups"], GROUPS)
 
 
@@ -128,7 +128,7 @@ def test_dashboards_come_through_as_they_were_written() -> None:
 
 def test_shipped_rules_are_all_there_and_in_shape() -> None:
     made = of_kind(whole_chart(), "PrometheusRule")
-    sources = sorted((ROOT / "exporters" / "rules").glob("*.yaml"))
+    sources = sorted((ROOT / "exporters" / "rules").glob("*.rules.yml"))
     assert [each["spec"] for each in made] == [
         YAML(typ="safe").load(each.read_text(encoding="utf-8")) for each in sources
     ]
@@ -138,7 +138,7 @@ def test_shipped_rules_are_all_there_and_in_shape() -> None:
 
 def test_shipped_dashboards_are_all_there() -> None:
     made = of_kind(whole_chart(), "ConfigMap")
-    sources = sorted((ROOT / "exporters" / "dashboards").glob("*.json"))
+    sources = sorted((ROOT / "exporters" / "dashboards").rglob("*.json"), key=lambda each: each.name)
     assert [json.loads(text) for each in made for text in each["data"].values()] == [
         json.loads(each.read_text(encoding="utf-8")) for each in sources
     ]

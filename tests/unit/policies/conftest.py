@@ -5,10 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
-
-settings.register_profile("shared-machine", deadline=None)  # a busy neighbour is no failure
-settings.load_profile("shared-machine")
 
 SITE = """\
 site: small

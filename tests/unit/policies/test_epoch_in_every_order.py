@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -246,9 +246,7 @@ class ThreeVaults(SplitBrain):
     members = ALL
 
 
-thorough = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+thorough = settings(max_examples=60, stateful_step_count=40)
 TestTwoVaults = TwoVaults.TestCase
 TestTwoVaults.settings = thorough
 TestThreeVaults = ThreeVaults.TestCase
