@@ -14,7 +14,7 @@ from tests.bench.servers import Weed
 from tests.integration.cuts import Proxy, listen
 
 #: Work that ends before its middle is a fault of the test: then the others must not wait for it.
-HOLD_SECONDS = 90
+HOLD_SECONDS = 180
 
 
 @dataclass
