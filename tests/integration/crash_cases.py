@@ -11,8 +11,12 @@ from pathlib import Path
 
 from sqlalchemy import func, select, update
 
+from orchestrator.backups.locking import lock_of
+from orchestrator.backups.looked import place_of
 from orchestrator.catalogue import tables as t
+from orchestrator.catalogue.locks import read_locks
 from orchestrator.catalogue.records import RunRow
+from orchestrator.catalogue.spot_checks import last_spot_checks
 from tests.integration.crash_driver import MOMENTS
 from tests.integration.crash_site import CrashSite, apply_of
 
@@ -105,6 +109,28 @@ def check_verification(site: CrashSite, row: RunRow, which: int) -> None:
     assert found == 0
 
 
+def check_locks(site: CrashSite, row: RunRow, which: int) -> None:
+    """Everything of the system is locked for as long as its tier says, and the catalogue knows.
+
+    Its bucket locks for a day, so all of it had to be lengthened.
+    """
+    ref = site.system(("one", "two")[which])
+    found = read_locks(site.app.catalogue)[place_of(ref, "provincial")]
+    assert (found.unlocked, found.overwritten) == (0, 0)
+    assert found.objects > 0
+    assert found.floor
+    assert row.started_at
+    assert found.floor >= row.started_at + lock_of(ref, "provincial")
+
+
+def check_spot_check(site: CrashSite, row: RunRow, which: int) -> None:
+    name = ("three", "four")[which]
+    (found,) = [each for each in last_spot_checks(site.app.catalogue) if each.system == name]
+    assert found.faults == []
+    assert row.started_at
+    assert found.ended_at >= row.started_at
+
+
 def make_old_points(site: CrashSite, work: Path) -> None:
     """Have two old points and a new one of both small systems; the province has the old ones."""
     names = [f"{site.tenants[0]}/{name}" for name in ("three", "four")]
@@ -153,6 +179,9 @@ CASES = [
          name="verify structure"),
     Case("verify", of_system("three", "four", centre="same-city", depth="data"), check_verification, make_small_points,
          name="verify data", vaults=("same-city",), systems=("three", "four")),
+    Case("lock", of_system("one", "two", centre="provincial"), check_locks, make_copies, moments=("inside", "done")),
+    Case("spot-check", of_system("three", "four"), check_spot_check, make_small_points,
+         vaults=("same-city",), systems=("three", "four"), moments=("inside", "done")),
     Case("retention", of_system("three", "four", centre="same-city", force="yes"), check_retention, make_old_points,
          systems=("three", "four")),
 ]  # fmt: skip

@@ -44,7 +44,7 @@ title: {zh: 两地, en: Both}
 backup_every: 20m
 copies:
   same-city: {rpo: 1h, rto: 4h, retention: {keep_within: 14d, lock: 0s}}
-  provincial: {rpo: 1h, rto: 4h, retention: {keep_within: 35d, lock: 0s}}
+  provincial: {rpo: 1h, rto: 4h, retention: {keep_within: 35d, lock: 2d}}
 drill: {every: 365d}
 schedule: {read_all_within: 32d}
 gbt20988_level: 4

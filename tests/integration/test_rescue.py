@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -216,6 +218,24 @@ def test_a_password_is_replaced_and_a_kill_anywhere_locks_nobody_out(lost: Lost,
     # The newest bundle has the new password: what is rescued now opens everything.
     into = tmp_path / "rescued"
     lost.tricenter(*lost.words, *lost.share(1, 2), "--into", str(into))
+
+
+def test_a_bundle_that_was_cut_off_leaves_nothing_open_and_the_next_one_is_whole(lost: Lost, tmp_path: Path) -> None:
+    site = lost.site
+    app = site.app
+    before = read_keys(app.catalogue).bundles["provincial"].made_at
+    for step in ("seal", "store"):
+        begun = functools.partial(site.attempt_is_open, step)
+        words = ("escrow", "bundle", "--centre", "provincial")
+        assert site.kill_in_the_middle(*words, when=begun, log=tmp_path / "log") == -signal.SIGKILL
+    try:
+        app.runner.run("escrow-bundle", {"centre": "provincial"})
+    finally:
+        app.runner.close()
+    assert read_keys(app.catalogue).bundles["provincial"].made_at > before
+    assert list((app.state / "scratch").iterdir()) == [], "what was not sealed yet is gone"
+    opened = {each["centre"]: each["opens"] for each in site.json("escrow", "check", *lost.share(1, 2))}
+    assert opened["provincial"]
 
 
 def test_custodians_prove_their_shares_and_a_new_key_replaces_the_old(lost: Lost, tmp_path: Path) -> None:
