@@ -78,7 +78,7 @@ def write_history(catalogue: Catalogue, overlay: Path, now: datetime) -> Site:
 
 
 def _points(catalogue: Catalogue, ref: SystemRef, now: datetime, lag: float) -> None:
-    """Two days of points; each centre has them a little later than the one before it, and proves one of them."""
+    """A day of points; each centre has them a little later than the one before it, and proves one of them."""
     every = min(copy.rpo for copy in ref.copies.values())
     times = list(_times(now, every, lag))
     for centre_number, centre in enumerate(map(str, ref.copies)):
@@ -100,7 +100,7 @@ def _points(catalogue: Catalogue, ref: SystemRef, now: datetime, lag: float) -> 
 
 def _times(now: datetime, every: timedelta, lag: float) -> Iterator[datetime]:
     data = now - lag * every - 11 * MINUTE
-    while data > now - 2 * DAY:
+    while data > now - DAY - every:
         yield data
         data -= every * 0.7
 
