@@ -232,6 +232,7 @@ capabilities:
 {{- end }}
 {{- end -}}
 
+{{/* A mode stands in decimal, 256 being 0400: what a 0 before a number means is not the same to all that read YAML. */}}
 {{- define "tricenter.volumes" -}}
 {{- $root := .root -}}
 {{- $values := $root.Values -}}
@@ -259,7 +260,7 @@ capabilities:
 - name: git-secret
   secret:
     secretName: {{ $values.site.git.secret }}
-    defaultMode: 0400
+    defaultMode: 256
 {{- end }}
 {{- if not .lone }}
 - name: secrets
@@ -269,7 +270,7 @@ capabilities:
 {{- if $values.secrets.files }}
 - name: secret-files
   projected:
-    defaultMode: 0400
+    defaultMode: 256
     sources:
       {{- range $values.secrets.files }}
       - secret:
@@ -279,7 +280,7 @@ capabilities:
 {{- if $values.secrets.state }}
 - name: secret-state
   projected:
-    defaultMode: 0400
+    defaultMode: 256
     sources:
       {{- range $values.secrets.state }}
       - secret:
@@ -291,7 +292,7 @@ capabilities:
 - name: api-token
   secret:
     secretName: {{ .secret }}
-    defaultMode: 0400
+    defaultMode: 256
     items:
       - {key: {{ .key | quote }}, path: token}
 {{- end }}
@@ -300,7 +301,7 @@ capabilities:
 - name: clouds
   secret:
     secretName: {{ . }}
-    defaultMode: 0400
+    defaultMode: 256
 {{- end }}
 - name: state
 {{- if .state }}

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 import pytest
+from ruamel.yaml import YAML
 
 from orchestrator.cli import cli
 from orchestrator.secrets import read_secret
@@ -170,3 +171,26 @@ def test_git_is_asked_with_the_secret_and_the_site_is_its_folder() -> None:
     assert {"--ssh-key-file=/etc/git-secret/ssh"} <= set(ssh["spec"]["initContainers"][0]["args"])
     environment = {each["name"]: each.get("value") for each in https["spec"]["containers"][0]["env"]}
     assert environment["TRICENTER_SITE"] == "/etc/tricenter/site/current/dalian"
+
+
+def examples() -> list[str]:
+    """Return the values that docs/kubernetes.md shows."""
+    return re.findall(
+        r"^```yaml\n(.*?)^```", (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8"), re.M | re.S
+    )
+
+
+@pytest.mark.parametrize("text", examples())
+def test_values_that_the_document_shows_are_taken(text: str) -> None:
+    shown = YAML(typ="safe").load(text)
+    made = objects(shown if "image" in shown else given(shown))
+    assert {each["kind"] for each in made} >= {"ConfigMap", "Deployment", "Service"}
+
+
+def test_document_shows_the_shapes_that_it_speaks_of() -> None:
+    small, large, jobs = examples()
+    assert {each["kind"] for each in objects(YAML(typ="safe").load(large))} >= {
+        "HorizontalPodAutoscaler", "NetworkPolicy", "PersistentVolumeClaim", "PodDisruptionBudget", "ServiceMonitor",
+    }  # fmt: skip
+    assert "HorizontalPodAutoscaler" not in {each["kind"] for each in objects(YAML(typ="safe").load(small))}
+    assert "CronJob" in {each["kind"] for each in objects(given(YAML(typ="safe").load(jobs)))}

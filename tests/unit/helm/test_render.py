@@ -107,6 +107,14 @@ def test_every_mount_has_its_volume_and_every_volume_a_mount(case: str) -> None:
 
 
 @CASES
+def test_files_of_secrets_are_for_their_owner(case: str) -> None:
+    for _, pod in pods(objects_of(case)):
+        for each in pod["spec"]["volumes"]:
+            for source in (each[kind] for kind in ("secret", "projected") if kind in each):
+                assert source["defaultMode"] == 0o400
+
+
+@CASES
 def test_no_secret_value_is_rendered(case: str) -> None:
     """Secrets are named: the chart makes none, and no variable that could be one has its value beside it."""
     made = objects_of(case)
