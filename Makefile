@@ -59,12 +59,20 @@ docs: $(VENV)/.installed
 # tests read reports, disk images and servers with. pgbackrest archives databases.
 PACKAGES := libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-noto-cjk poppler-utils qemu-utils curl pgbackrest
 
+# What tests judge rules and scrape metrics with. No service of theirs is to start, here as a policy that goes again.
+MONITORING := prometheus prometheus-alertmanager prometheus-pushgateway
+POLICY := /usr/sbin/policy-rc.d
+
 # Debian's python3 has no ensurepip of its own; the package that brings it is the only thing that a venv lacks.
 $(VENV)/.installed: setup.py
 	@python3 -c 'import ensurepip' 2>/dev/null || \
 	  (echo "== apt: python3-venv" && apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv)
 	@dpkg-query --show $(PACKAGES) >/dev/null 2>&1 || \
 	  (echo "== apt: $(PACKAGES)" && apt-get update -qq && apt-get install -y -qq --no-install-recommends $(PACKAGES))
+	@dpkg-query --show $(MONITORING) >/dev/null 2>&1 || (echo "== apt: $(MONITORING)" && apt-get update -qq && \
+	  if [ ! -e $(POLICY) ]; then printf '#!/bin/sh\nexit 101\n' > $(POLICY); chmod 755 $(POLICY); \
+	    trap 'rm -f $(POLICY)' EXIT; fi && \
+	  apt-get install -y -qq --no-install-recommends $(MONITORING))
 	@echo "== Python packages into $(VENV)"
 	python3 -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[postgres,lab,test]'
