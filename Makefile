@@ -66,7 +66,7 @@ docs: $(VENV)/.installed
 PACKAGES := libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-noto-cjk poppler-utils qemu-utils curl pgbackrest
 
 # What tests judge rules and scrape metrics with. No service of theirs is to start, here as a policy that goes again.
-MONITORING := prometheus prometheus-alertmanager
+MONITORING := prometheus prometheus-alertmanager prometheus-pushgateway
 POLICY := /usr/sbin/policy-rc.d
 
 # Debian's python3 has no ensurepip of its own; the package that brings it is the only thing that a venv lacks.

@@ -12,7 +12,8 @@ MESSAGES = Metric(
     ("channel", "state"),
     f"Messages to the channel in the catalogue, by state: {', '.join(MESSAGE_STATES)}. 0 for every channel of the site "
     "from the start. A gauge: old ones are forgotten.",
-    "目录中发往该渠道的消息数：待发、已送达、已放弃",
+    "目录中发往该渠道的消息数：待发、已送达、已放弃；站点的每个渠道恒有",
+    always=False,
 )
 MESSAGE_SENT = Metric(
     "tricenter_message_last_sent_timestamp_seconds",

@@ -22,6 +22,7 @@ from policies.bandwidth import BEGIN_PATTERN, END_PATTERN, RATE_PATTERN, RATE_WA
 from policies.document import Node, Trail
 from policies.findings import Finding, did_you_mean, nearest, spelled
 from policies.limits import SLOT_PATTERN
+from policies.notifications import LINK_PATTERN
 from policies.plan import SYSTEM_PATTERN
 from policies.site import BUCKET_PREFIX_PATTERN, DOMAIN_PATTERN, SiteFile
 from policies.spot import SHARE_PATTERN
@@ -61,6 +62,7 @@ WANT_OF_PATTERN: dict[str, str] = {
     TIMEZONE_PATTERN: "a time zone such as Asia/Shanghai",
     RATE_PATTERN: f"{RATE_WANTED}; 512KiB/s at least",
     BEGIN_PATTERN: "a time of the day such as 08:00",
+    LINK_PATTERN: "a URL with {drill} in it, such as https://reports.example.cn/{drill}.html",
     END_PATTERN: "a time of the day such as 20:00, 24:00 at the latest",
 }
 _SIMPLE: dict[Any, str] = {

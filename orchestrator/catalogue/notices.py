@@ -138,7 +138,7 @@ def _open() -> Any:
 
 
 def _lasting(news: News, now: datetime) -> Notice:
-    return _notice(f"{news.event}:{news.subject}:{now:%Y%m%dT%H%M%S.%f}", news, now)
+    return _notice(f"{news.event}:{news.subject}:{secrets.token_hex(4)}", news, now)
 
 
 def _happened(news: News, now: datetime) -> Notice:

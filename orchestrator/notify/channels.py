@@ -15,7 +15,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -31,6 +30,7 @@ from apprise.plugins.feishu import NotifyFeishu
 from apprise.plugins.wecombot import NotifyWeComBot
 
 from orchestrator.errors import CheckFailed, InvalidInput, Unreachable
+from orchestrator.notify.discretion import discreetly
 from orchestrator.notify.words import Rendered
 from orchestrator.secrets import Secret
 
@@ -46,23 +46,12 @@ TYPES = {"info": NotifyType.INFO, "warning": NotifyType.WARNING, "critical": Not
 #: A service that names no limit of its own.
 MOST_BYTES = 30_000
 
-_sending: ContextVar[bool] = ContextVar("sending", default=False)
+_apprise_log = logging.getLogger("apprise")
+_apprise_log.propagate = False  # what it says names addresses: it is heard here, and told redacted
 
 
 class NotDelivered(CheckFailed):
     """The service answered, and did not take the message."""
-
-
-class _Discreet(logging.Filter):
-    """Lets nothing through that is said while a message is sent: at its lowest level it would name the address."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return not _sending.get()
-
-
-logging.getLogger("urllib3.connectionpool").addFilter(_Discreet())
-_apprise_log = logging.getLogger("apprise")
-_apprise_log.propagate = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +101,9 @@ class Way:
             )
 
     def _work(self, sent: Sent, ended: list[str | Exception | None]) -> None:
-        _sending.set(True)
         try:
-            ended.append(self._send(sent))
+            with discreetly():
+                ended.append(self._send(sent))
         except Exception as error:  # noqa: BLE001  # told by whoever waits, in a thread that raises to nobody
             ended.append(error)
 

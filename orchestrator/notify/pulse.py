@@ -18,6 +18,7 @@ import urllib3
 from orchestrator.catalogue.reading import check_answers
 from orchestrator.catalogue.store import Catalogue
 from orchestrator.errors import InvalidInput, TricenterError
+from orchestrator.notify.discretion import discreetly
 from orchestrator.secrets import Secret
 from policies.site import Site
 
@@ -64,12 +65,11 @@ def ping(url: Secret, *, failed: bool) -> bool:
 
     Raises nothing, and shows no part of the address.
     """
-    address = urllib3.util.parse_url(url.reveal())
-    path = (address.path or "").rstrip("/") + "/fail" if failed else address.path
     try:
-        with urllib3.PoolManager(
-            timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS), retries=False
-        ) as pool:
+        address = urllib3.util.parse_url(url.reveal())
+        path = (address.path or "").rstrip("/") + "/fail" if failed else address.path
+        patience = urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
+        with discreetly(), urllib3.PoolManager(timeout=patience, retries=False) as pool:
             answer = pool.request("GET", address._replace(path=path).url, preload_content=False)
             answer.close()
     except (urllib3.exceptions.HTTPError, ValueError) as error:

@@ -15,12 +15,13 @@ from prometheus_client import CollectorRegistry, delete_from_gateway, generate_l
 from prometheus_client.exposition import basic_auth_handler, default_handler
 
 from exporters.collector import TricenterCollector
-from exporters.written import WrittenOnce
+from exporters.written import Written, read_whole
 from orchestrator.errors import CheckFailed, CredentialRefused, InvalidInput, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from exporters.view import Family
     from orchestrator.app import App
 
 JOB = "tricenter"
@@ -64,16 +65,15 @@ def write(app: App, textfile: Path | None, push: str | None, push_credential: st
     """
     _named(textfile, push, dry_run=dry_run)
     gateway = _Gateway(app, push, push_credential) if push else None
-    seen = WrittenOnce(TricenterCollector(app.site, app.catalogue), patience_seconds=READ_SECONDS)
-    registry = CollectorRegistry()
-    registry.register(seen)
+    seen, registry = _read(app), CollectorRegistry()
+    registry.register(Written(seen, time.time()))
     if dry_run:
         click.echo(generate_latest(registry), nl=False)
     if textfile and not dry_run:
         replace_file(textfile, generate_latest(registry))
     if gateway and not dry_run:
         gateway.push(registry)
-    if not seen.whole:
+    if not seen:
         raise Unreachable(
             "the catalogue could not be read: of what was written before nothing is left",
             hint="look at TRICENTER_DATABASE_URL; then write again",
@@ -100,6 +100,15 @@ def withdraw(app: App, textfile: Path | None, push: str | None, push_credential:
     if gateway:
         gateway.withdraw()
     app.progress_console.print("已撤回 taken away")
+
+
+def _read(app: App) -> list[Family]:
+    try:
+        catalogue = app.catalogue
+    except Unreachable as error:
+        app.progress_console.print(f"{error}", style="yellow", markup=False)
+        return []
+    return read_whole(TricenterCollector(app.site, catalogue), READ_SECONDS)
 
 
 def _named(textfile: Path | None, push: str | None, *, dry_run: bool = False) -> None:
