@@ -1,4 +1,4 @@
-"""`tricenter`, whose metrics follow the catalogue at once: for tests that cannot wait for the pace that spares a city's.
+"""`tricenter` whose metrics follow the catalogue at once: for tests that cannot wait for the pace that spares a city.
 
 python -m tests.integration.quick_serve WORDS…
 """

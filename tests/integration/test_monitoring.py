@@ -40,19 +40,17 @@ PATIENCE = 60.0
 
 
 class Pager:
-    """Takes what Alertmanager sends: the names of the alerts that fired, by receiver."""
+    """Takes what Alertmanager sends: the labels of the alerts that fired, with the receiver."""
 
     def __init__(self) -> None:
-        self.fired: list[tuple[str, str]] = []
+        self.fired: list[dict[str, str]] = []
         pager = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                receiver = self.path.strip("/")
-                pager.fired += [
-                    (receiver, each["labels"]["alertname"]) for each in told["alerts"] if each["status"] == "firing"
-                ]
+                firing = [each["labels"] for each in told["alerts"] if each["status"] == "firing"]
+                pager.fired += [{**labels, "receiver": self.path.strip("/")} for labels in firing]
                 self.send_response(200)
                 self.end_headers()
 
@@ -136,7 +134,8 @@ def test_a_dead_vault_is_one_page_within_the_objective_and_ends_when_it_is_back(
         assert states(manager)["TricenterRpoMissed"] == "suppressed"
         assert states(manager)[PAGE] == "active"
         assert began(prometheus, PAGE) < began(prometheus, "TricenterRpoMissed")  # within its objective
-        assert {name for receiver, name in pager.fired if receiver == "duty"} == {PAGE}
+        paged = [each for each in pager.fired if (each["receiver"], each.get("centre")) == ("duty", "same-city")]
+        assert {each["alertname"] for each in paged} == {PAGE}
 
         weed.start()
         ended = {PAGE, "TricenterRpoMissed"}
