@@ -7,6 +7,8 @@ so that a test need not wait for the intervals that suit a city.
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 import urllib.error
 import urllib.parse
@@ -49,8 +51,10 @@ class _Server:
         return self
 
     def stop(self) -> None:
-        """End the server. May be repeated."""
+        """End the server as a power cut would: nobody needs what it holds. May be repeated."""
         if self._child is not None:
+            if self._child.running:
+                os.kill(self._child.pid, signal.SIGKILL)
             self._child.__exit__()
             self._child = None
 
