@@ -7,7 +7,6 @@ Exit codes: 0 done · 1 unexpected · 2 usage or configuration · 3 done in part
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 import signal
@@ -20,6 +19,7 @@ import click
 
 from orchestrator.app import App
 from orchestrator.errors import Interrupted
+from orchestrator.lazy import LazyGroup
 
 
 class Room(NamedTuple):
@@ -68,25 +68,19 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are imported when they are used."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, attribute = COMMANDS[cmd_name].attribute.partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
+class Rooms(LazyGroup):
+    """The commands of all rooms. Their help is read here, and loads none of them."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("命令 Commands"):
             formatter.write_dl([(name, room.help) for name, room in COMMANDS.items()])
 
 
-@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.command(
+    cls=Rooms,
+    where={name: room.attribute for name, room in COMMANDS.items()},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.option(
     "--site",
     type=click.Path(path_type=Path, file_okay=False),

@@ -9,23 +9,18 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.backups import show
-from orchestrator.backups.browse_commands import browse
 from orchestrator.backups.destination import choose_destination
 from orchestrator.backups.due import DueWork
 from orchestrator.backups.group import Group
-from orchestrator.backups.heal_commands import faults, heal
 from orchestrator.backups.landings import observe_landings
 from orchestrator.backups.options import dry_run_option, due_option, jobs_option, output_option
 from orchestrator.backups.replication import SystemReplicated, Way
-from orchestrator.backups.restore_commands import restore
 from orchestrator.backups.run import check_sources
-from orchestrator.backups.settle_commands import settle_
-from orchestrator.backups.spot_commands import spot_check
-from orchestrator.backups.upkeep_commands import expire, verify
 from orchestrator.batch import Batch, Ended, raise_failures
 from orchestrator.catalogue.records import PointAt
 from orchestrator.epoch.fence import check_fence
 from orchestrator.errors import CheckFailed, InvalidInput, TricenterError, Unreachable
+from orchestrator.lazy import LazyGroup
 from orchestrator.vault.replicate import replicate as copy_objects
 from policies.site import SystemRef
 from policies.suspicion import changed_volumes
@@ -34,19 +29,22 @@ if TYPE_CHECKING:
     from orchestrator.app import App
 
 
-@click.group()
+#: The commands that are elsewhere.
+ELSEWHERE = {
+    "verify": "orchestrator.backups.upkeep_commands:verify",
+    "expire": "orchestrator.backups.upkeep_commands:expire",
+    "settle": "orchestrator.backups.settle_commands:settle_",
+    "restore": "orchestrator.backups.restore_commands:restore",
+    "browse": "orchestrator.backups.browse_commands:browse",
+    "spot-check": "orchestrator.backups.spot_commands:spot_check",
+    "heal": "orchestrator.backups.heal_commands:heal",
+    "faults": "orchestrator.backups.heal_commands:faults",
+}
+
+
+@click.group(cls=LazyGroup, where=ELSEWHERE)
 def backup() -> None:
     """备份与恢复 back up, list and restore systems; verify and expire what is stored."""
-
-
-backup.add_command(verify)
-backup.add_command(expire)
-backup.add_command(settle_)
-backup.add_command(restore)
-backup.add_command(browse)
-backup.add_command(spot_check)
-backup.add_command(heal)
-backup.add_command(faults)
 
 
 @backup.command("run")

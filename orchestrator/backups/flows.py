@@ -1,4 +1,8 @@
-"""The flows of this room by name, so that any worker can run them from a row of the catalogue."""
+"""The flows of this room by name, so that any worker can run them from a row of the catalogue.
+
+Imports of what keeps, proves and heals points stand inside the flows on purpose: a backup, of which there are most and
+which a timer may start as a process of its own, does not pay for them.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,8 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from orchestrator.backups.access import Access
-from orchestrator.backups.healing import heal_system
-from orchestrator.backups.locking import lock_system
 from orchestrator.backups.replication import replicate_system
-from orchestrator.backups.retention import expire_system
 from orchestrator.backups.run import back_up
-from orchestrator.backups.spot import spot_check
-from orchestrator.backups.verify import DEPTHS, verify_system
 from orchestrator.engine.port import FlowSpec, Run
 from orchestrator.errors import InvalidInput, UnknownName
 from policies.bandwidth import Rates
@@ -75,6 +74,8 @@ def _replicate_slots(program: Program, arguments: Mapping[str, str]) -> tuple[st
 
 
 def _verify(run: Run, program: Program, arguments: Mapping[str, str]) -> Any:
+    from orchestrator.backups.verify import DEPTHS, verify_system
+
     ref, depth = program.system(arguments["system"]), arguments["depth"]
     if depth not in DEPTHS:
         raise UnknownName("depth of verification", depth, DEPTHS)
@@ -83,15 +84,21 @@ def _verify(run: Run, program: Program, arguments: Mapping[str, str]) -> Any:
 
 
 def _expire(run: Run, program: Program, arguments: Mapping[str, str]) -> Any:
+    from orchestrator.backups.retention import expire_system
+
     ref = program.system(arguments["system"])
     return expire_system(run, program, ref, arguments["centre"], force=_is_yes(arguments, "force"))
 
 
 def _lock(run: Run, program: Program, arguments: Mapping[str, str]) -> Any:
+    from orchestrator.backups.locking import lock_system
+
     return lock_system(run, program, program.system(arguments["system"]), arguments["centre"])
 
 
 def _spot_check(run: Run, program: Program, arguments: Mapping[str, str]) -> Any:
+    from orchestrator.backups.spot import spot_check
+
     sample = arguments.get("sample")
     try:
         share = None if sample is None else parse_share(sample)
@@ -106,6 +113,8 @@ def _spot_check_slots(program: Program, arguments: Mapping[str, str]) -> tuple[s
 
 
 def _heal(run: Run, program: Program, arguments: Mapping[str, str]) -> Any:
+    from orchestrator.backups.healing import heal_system
+
     return heal_system(run, _at_its_pace(run, program), program.system(arguments["system"]), arguments["centre"])
 
 

@@ -14,7 +14,6 @@ from orchestrator.backups.hooks import check_hooks
 from orchestrator.backups.landings import observe_landings
 from orchestrator.backups.opening import remember_config
 from orchestrator.backups.poison import UNJUDGED, judge
-from orchestrator.backups.seal import sealed_ref
 from orchestrator.backups.sources import back_up_source, check_source
 from orchestrator.catalogue import leases
 from orchestrator.catalogue.records import Point, PointAt
@@ -47,6 +46,8 @@ def back_up(
         fenced = run.changed("fence")
         active = run.step("fence", check_fence, access, str(ref), centre) if fenced else NEVER_MOVED
         if sealed_by:
+            from orchestrator.backups.seal import sealed_ref  # with all kinds of places: only a recovery pays for them
+
             ref = sealed_ref(ref, active.centre, sealed_by)
         run.step("check-sources", check_sources, access, ref, active.centre)
         run.step("open-repository", open_repository, access, ref, centre, run.id)

@@ -8,6 +8,7 @@ import click
 import pytest
 
 from orchestrator import cli
+from orchestrator.backups.commands import backup
 from orchestrator.errors import Refused
 from orchestrator.process import run
 
@@ -39,18 +40,30 @@ def test_help_loads_no_heavy_library(arguments: list[str]) -> None:
     assert ended.stdout.splitlines()[-1] == "LOADED [] 0"
 
 
-def test_what_has_no_volume_is_backed_up_without_the_clouds_sdk() -> None:
+def test_a_folder_is_backed_up_without_what_other_sources_and_restores_need() -> None:
     script = (
-        "import sys\nimport orchestrator.backups.commands, orchestrator.backups.flows, orchestrator.engine.inprocess\n"
-        "print('openstack' in sys.modules)"
+        "import sys\nimport orchestrator.backups.commands, orchestrator.backups.flows, orchestrator.backups.run\n"
+        "import orchestrator.backups.sources.path, orchestrator.engine.inprocess\n"
+        "needless = ['openstack', 'boto3', 'psycopg', 'pymysql', 'orchestrator.backups.restore']\n"
+        "print([each for each in needless if each in sys.modules])"
     )
-    assert run([sys.executable, "-c", script], deadline_seconds=60).stdout == "False"
+    assert run([sys.executable, "-c", script], deadline_seconds=60).stdout == "[]"
 
 
 def test_every_command_of_the_help_loads() -> None:
     context = click.Context(cli.cli)
     for name in cli.COMMANDS:
         assert cli.cli.get_command(context, name) is not None, name
+
+
+def test_a_command_that_is_loaded_late_is_called_what_it_is_found_by() -> None:
+    context = click.Context(backup)
+    names = backup.list_commands(context)
+    assert {"run", "list", "verify", "restore", "spot-check"} <= set(names)
+    for name in names:
+        command = backup.get_command(context, name)
+        assert command is not None
+        assert command.name == name
 
 
 def test_an_error_becomes_message_hint_and_code(
@@ -60,7 +73,7 @@ def test_an_error_becomes_message_hint_and_code(
     def refuse() -> None:
         raise Refused("not now", hint="wait for the moon")
 
-    monkeypatch.setattr(cli.LazyGroup, "get_command", lambda *_: refuse)
+    monkeypatch.setattr(cli.Rooms, "get_command", lambda *_: refuse)
     assert cli.run(["refuse"]) == 5
     shown = capsys.readouterr().err
     assert "not now" in shown

@@ -29,6 +29,9 @@ from policies.excludes import place_fault
 from policies.tenant import PathSource
 
 HASHING_THREADS = 4
+READ_BYTES = 256 << 10
+#: A thread is handed so many files, or bytes, at once: to hand over a small file costs more than to hash it.
+BATCH_FILES, BATCH_BYTES = 128, 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +158,12 @@ def _hashing(files: Sequence[Seen]) -> Iterator[Callable[[], dict[Seen, str | No
     """Hash files for as long as the block runs; what is yielded waits for all of them."""
     pool, leash = ThreadPoolExecutor(HASHING_THREADS), current_leash()
     try:
-        digests = pool.map(_hash, files, chunksize=64)
+        digests = pool.map(_hash_batch, _batches(files))
 
         def wait() -> dict[Seen, str | None]:
             found: dict[Seen, str | None] = {}
-            for each, digest in zip(files, digests, strict=True):
-                found[each] = digest
+            for batch in digests:
+                found.update(batch)
                 if leash:
                     leash.check()
             return found
@@ -170,10 +173,29 @@ def _hashing(files: Sequence[Seen]) -> Iterator[Callable[[], dict[Seen, str | No
         pool.shutdown(cancel_futures=True)
 
 
+def _batches(files: Sequence[Seen]) -> Iterator[list[Seen]]:
+    batch: list[Seen] = []
+    size = 0
+    for each in files:
+        batch.append(each)
+        size += each.size
+        if len(batch) == BATCH_FILES or size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    yield batch
+
+
+def _hash_batch(files: Sequence[Seen]) -> list[tuple[Seen, str | None]]:
+    return [(each, _hash(each)) for each in files]
+
+
 def _hash(seen: Seen) -> str | None:
     try:
-        with seen.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        with seen.path.open("rb", buffering=0) as file:
+            digest = hashlib.sha256()
+            while piece := file.read(READ_BYTES):
+                digest.update(piece)
+            return digest.hexdigest()
     except FileNotFoundError:
         return None
 
