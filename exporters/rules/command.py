@@ -16,10 +16,7 @@ RULES, ROUTES = "tricenter.rules.yml", "alertmanager.example.yml"
 
 
 @click.command()
-@click.option(
-    "--output", "folder", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
-    help="写到哪个文件夹；不给则打印 the folder to write them to; printed without it",
-)  # fmt: skip
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), required=False)
 @click.option(
     "--runbooks", metavar="URL", default=write.RUNBOOKS, show_default=True, envvar="TRICENTER_RUNBOOKS",
     show_envvar=True, help="处置手册所在地址 where the pages of docs/runbooks are served",
@@ -28,11 +25,11 @@ RULES, ROUTES = "tricenter.rules.yml", "alertmanager.example.yml"
     "--target", type=click.FloatRange(0.5, 1, max_open=True), default=TARGET, show_default=True,
     help="RPO 达标时间占比 the share of the time that RPOs shall be kept: the rest is the budget",
 )  # fmt: skip
-@click.option("--dry-run", is_flag=True, help="只列出文件 only say which files there are")
+@click.option("--dry-run", is_flag=True, help="只说明会写什么 say what would be written, and write nothing")
 def rules(folder: Path | None, runbooks: str, target: float, dry_run: bool) -> None:
-    """告警与录制规则 Write the rules for Prometheus, and an example of Alertmanager's configuration.
+    """写出规则与 Alertmanager 示例 Write rules for Prometheus and an example for Alertmanager into FOLDER.
 
-    A file that is there already is replaced, but for the example: that is yours to change.
+    Without FOLDER the rules are printed. A file that is there already is replaced, but for the example: that is yours.
     """
     text = write.rules_file(runbooks=runbooks, target=target)
     if folder is None:
@@ -44,7 +41,7 @@ def rules(folder: Path | None, runbooks: str, target: float, dry_run: bool) -> N
     if not dry_run:
         write_files(folder, files)
     for name in files:
-        click.echo(str(folder / name))
+        click.echo(f"{'会写 would write' if dry_run else '已写 written'}  {folder / name}")
 
 
 @click.command()
