@@ -1,4 +1,4 @@
-"""Files that another program reads again and again while they are written: rules, dashboards."""
+"""Rules and dashboards as files: another program reads them again and again, and people follow their links."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from orchestrator.errors import InvalidInput
+
+#: Where the documents are, until somebody says where they are served: links of alerts and dashboards begin with it.
+DOCS = "https://tricenter.example.gov.cn/docs"
 
 
 def write_files(folder: Path, files: Mapping[str, str]) -> None:
@@ -22,3 +25,10 @@ def write_files(folder: Path, files: Mapping[str, str]) -> None:
     except OSError as error:
         why = (error.strerror or "it cannot be written").lower()
         raise InvalidInput(f"cannot write to {folder}: {why}", hint="name a folder of your own") from error
+
+
+def checked_url(name: str, url: str) -> str:
+    """Return the URL that option `name` gives, without a slash at its end. Raises InvalidInput when it is none."""
+    if not url.startswith(("https://", "http://")):
+        raise InvalidInput(f"--{name} {url}: not an address", hint="https://… or http://…")
+    return url.rstrip("/")

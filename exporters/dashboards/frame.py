@@ -11,12 +11,12 @@ from grafana_foundation_sdk.models import dashboard as model
 
 from exporters.dashboards.parts import BLUE, RED, SOURCE
 from exporters.dashboards.promql import of
+from exporters.files import DOCS
 from exporters.metrics import BUILD, DRILL_LAST, PLAN_STATE, RPO_OBJECTIVE
 
 TAG = "tricenter"
 #: What links and annotations keep of the viewer's choice.
 KEPT = "${datasource:queryparam}&${job:queryparam}&${docs:queryparam}&${server:queryparam}&${__url_time_range}"
-DOCS = "https://tricenter.example.gov.cn/docs"
 SERVER = "http://127.0.0.1:15090"
 #: Grafana's grid is so wide.
 WIDTH = 24

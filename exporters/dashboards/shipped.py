@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from orchestrator.errors import InvalidInput
+from exporters.files import checked_url
 
 #: Where `generate` prints the dashboards, and where they are read from: part of the package.
 FOLDER = Path(__file__).with_name("json")
@@ -27,14 +27,8 @@ def addressed(text: str, *, docs: str | None = None, server: str | None = None) 
     for name, url in (("docs", docs), ("server", server)):
         if url is None:
             continue
-        value = _checked(name, url)
+        value = checked_url(name, url)
         for variable in dashboard["templating"]["list"]:
             if variable["name"] == name:
                 variable.update(query=value, current={**variable["current"], "text": value, "value": value})
     return written(dashboard)
-
-
-def _checked(name: str, url: str) -> str:
-    if not url.startswith(("https://", "http://")):
-        raise InvalidInput(f"--{name} {url}: not an address", hint="https://… or http://…")
-    return url.rstrip("/")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from exporters.files import write_files
+from exporters.files import DOCS, checked_url, write_files
 from exporters.rules import write
 from exporters.rules.burn import TARGET
 
@@ -18,20 +18,20 @@ RULES, ROUTES = "tricenter.rules.yml", "alertmanager.example.yml"
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), required=False)
 @click.option(
-    "--runbooks", metavar="URL", default=write.RUNBOOKS, show_default=True, envvar="TRICENTER_RUNBOOKS",
-    show_envvar=True, help="处置手册所在地址 where the pages of docs/runbooks are served",
+    "--docs", metavar="URL", default=DOCS, show_default=True,
+    help="文档地址：手册链接由此开始 where the documents are: links begin with it",
 )  # fmt: skip
 @click.option(
     "--target", type=click.FloatRange(0.5, 1, max_open=True), default=TARGET, show_default=True,
     help="RPO 达标时间占比 the share of the time that RPOs shall be kept: the rest is the budget",
 )  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="只说明会写什么 say what would be written, and write nothing")
-def rules(folder: Path | None, runbooks: str, target: float, dry_run: bool) -> None:
+def rules(folder: Path | None, docs: str, target: float, dry_run: bool) -> None:
     """写出规则与 Alertmanager 示例 Write rules for Prometheus and an example for Alertmanager into FOLDER.
 
     Without FOLDER the rules are printed. A file that is there already is replaced, but for the example: that is yours.
     """
-    text = write.rules_file(runbooks=runbooks, target=target)
+    text = write.rules_file(docs=checked_url("docs", docs), target=target)
     if folder is None:
         click.echo(text, nl=False)
         return

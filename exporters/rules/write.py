@@ -12,6 +12,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import LiteralScalarString
 
+from exporters.files import DOCS
 from exporters.rules.burn import TARGET, burn_groups
 from exporters.rules.engine import ENGINE
 from exporters.rules.protection import PROTECTION
@@ -20,7 +21,6 @@ from exporters.rules.rule import Alert, Group, Recording
 from exporters.rules.upkeep import UPKEEP
 
 #: Where the pages are, as long as nobody says where they are served.
-RUNBOOKS = "docs/runbooks"
 HEAD = """\
 # 由代码生成，请勿手改 made by: python -m exporters.rules.write > exporters/rules/tricenter.rules.yml
 # 说明与安装见 docs/monitoring.md what these are, and how they are installed
@@ -66,14 +66,14 @@ def alerts() -> tuple[Alert, ...]:
 
 
 def rules_file(
-    *, runbooks: str = RUNBOOKS, target: float = TARGET, every: timedelta | None = None, patience: float = 1.0
+    *, docs: str = DOCS, target: float = TARGET, every: timedelta | None = None, patience: float = 1.0
 ) -> str:
     """Return the text of a rules file. Repeated it is the same.
 
-    `runbooks` is where the pages of docs/runbooks are served. `every` is the interval of all groups in the place of
-    their own, and `patience` a factor of how long alerts hold back: for who tries the rules out.
+    `docs` is where the documents are served, the runbooks among them. `every` is the interval of all groups in the
+    place of their own, and `patience` a factor of how long alerts hold back: for who tries the rules out.
     """
-    written = [_group(each, runbooks, every, patience) for each in groups(target=target)]
+    written = [_group(each, docs, every, patience) for each in groups(target=target)]
     text, yaml = StringIO(), YAML()
     yaml.width, yaml.allow_unicode = 10_000, True
     yaml.indent(mapping=2, sequence=4, offset=2)
@@ -81,13 +81,13 @@ def rules_file(
     return HEAD + text.getvalue()
 
 
-def _group(group: Group, runbooks: str, every: timedelta | None, patience: float) -> dict[str, Any]:
+def _group(group: Group, docs: str, every: timedelta | None, patience: float) -> dict[str, Any]:
     rules = [{"record": each.name, "expr": _expression(each.expression)} for each in group.recordings]
-    alerts = [_alert(each, runbooks, patience) for each in group.alerts]
+    alerts = [_alert(each, docs, patience) for each in group.alerts]
     return {"name": group.name, "interval": _duration(every or group.interval), "rules": [*rules, *alerts]}
 
 
-def _alert(alert: Alert, runbooks: str, patience: float) -> dict[str, Any]:
+def _alert(alert: Alert, docs: str, patience: float) -> dict[str, Any]:
     hold = alert.hold * patience
     return {
         "alert": alert.name,
@@ -97,7 +97,7 @@ def _alert(alert: Alert, runbooks: str, patience: float) -> dict[str, Any]:
         "annotations": {
             "summary": alert.summary,
             "description": alert.description,
-            "runbook_url": f"{runbooks.rstrip('/')}/{alert.runbook}.md",
+            "runbook_url": f"{docs.rstrip('/')}/runbooks/{alert.runbook}.md",
         },
     }
 

@@ -21,7 +21,8 @@ from orchestrator.errors import CheckFailed, CredentialRefused, InvalidInput, Un
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from exporters.view import Family
+    from prometheus_client.metrics_core import Metric as Family
+
     from orchestrator.app import App
 
 JOB = "tricenter"

@@ -54,3 +54,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "tricenter.stem" -}}
 {{- regexReplaceAll "\\.(ya?ml|json)$" (base .) "" | replace "." "-" | replace "_" "-" | trimPrefix "tricenter-" | lower -}}
 {{- end -}}
+
+{{/* A file of the chart, with links that begin where the site has its documents and its server. */}}
+{{- define "tricenter.linked" -}}
+{{- $root := index . 0 -}}
+{{- $text := $root.Files.Get (index . 1) -}}
+{{- with $root.Values.docsUrl }}{{ $text = replace "https://tricenter.example.gov.cn/docs" . $text }}{{ end -}}
+{{- with $root.Values.serverUrl }}{{ $text = replace "http://127.0.0.1:15090" . $text }}{{ end -}}
+{{- $text -}}
+{{- end }}

@@ -88,7 +88,7 @@ def selector(series: Series) -> str:
 
 def test_a_text_is_filled_in(tmp_path: Path) -> None:
     case, alert = CASES["TricenterRpoMissed"], NAMED["TricenterRpoMissed"]
-    (tmp_path / "rules.yml").write_text(rules_file(runbooks="https://docs.example/runbooks/"), encoding="utf-8")
+    (tmp_path / "rules.yml").write_text(rules_file(docs="https://docs.example/"), encoding="utf-8")
     (test, *_) = promtool_tests(alert, case)
     test["alert_rule_test"][0]["exp_alerts"][0]["exp_annotations"] = {
         "summary": "civil/registry · provincial: 超出 RPO exposure is beyond the RPO",

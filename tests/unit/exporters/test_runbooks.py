@@ -88,11 +88,11 @@ def test_the_document_has_the_table_of_all_alerts() -> None:
 
 def test_rules_are_written_for_who_has_no_repository(tmp_path: Path) -> None:
     folder, runner = tmp_path / "rules", CliRunner()
-    words = ["monitoring", "rules", str(folder), "--runbooks", "https://docs.example/r"]
+    words = ["monitoring", "rules", str(folder), "--docs", "https://docs.example/r"]
     assert runner.invoke(cli, [*words, "--dry-run"]).exit_code == 0
     assert not folder.exists()
     assert runner.invoke(cli, words).exit_code == 0
-    assert (folder / RULES).read_text("utf-8") == rules_file(runbooks="https://docs.example/r")
+    assert (folder / RULES).read_text("utf-8") == rules_file(docs="https://docs.example/r")
     run(["amtool", "check-config", str(folder / ROUTES)], deadline_seconds=30)
     (folder / ROUTES).write_text("mine", "utf-8")
     assert runner.invoke(cli, words).exit_code == 0
