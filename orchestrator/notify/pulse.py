@@ -102,8 +102,12 @@ class Pulse:
 
     def __enter__(self) -> Pulse:
         if self._rule and self._rule.url:
-            self._url = self._program.secret(self._rule.url)  # that there is none is told at the start
-            self._thread.start()
+            try:
+                self._url = self._program.secret(self._rule.url)
+                self._thread.start()
+            except InvalidInput as error:
+                # No reason to let the engine stand still; and who misses the pulse raises the alarm.
+                log.error("the pulse is not given: %s", error)  # noqa: TRY400 - a person must change something
         return self
 
     def __exit__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import io
 import json
 import os
 import signal
@@ -10,7 +11,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from datetime import timedelta
 from email.policy import default
@@ -22,6 +23,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 from sqlalchemy import select, update
 
+from orchestrator import cli
 from orchestrator.catalogue import tables as t
 from orchestrator.catalogue.database import now
 from orchestrator.catalogue.records import RunState
@@ -36,7 +38,7 @@ from policies.tenant import PathSource
 from tests.bench.servers import Certificate, free_ports, make_certificate
 from tests.integration.conftest import SmallSite
 from tests.integration.receivers import DINGTALK_SECRET, DINGTALK_TOKEN, Mailbox, Receiver, receiving
-from tests.unit.notify.small_news import Program, add_drill, add_fault, add_run, add_wait
+from tests.unit.notify.small_news import Program, add_drill, add_fault, add_run, add_runs, add_wait
 
 pytestmark = pytest.mark.integration
 
@@ -84,7 +86,12 @@ class Town:
         return ended
 
     def json(self, *words: str, code: int = 0) -> Any:
-        return json.loads(self.tricenter(*words, "--output", "json", code=code).stdout)
+        """The same in this process, which is quicker."""
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as told:
+            for name, value in self.env.items():
+                patch.setenv(name, value)
+            assert cli.run([*self.argv[1:], *words, "--output", "json"]) == code
+        return json.loads(told.getvalue())
 
     @property
     def catalogue(self) -> Catalogue:
@@ -243,9 +250,8 @@ def test_a_sender_that_is_killed_loses_nothing_and_sends_the_same_again(town: To
     hook = {"url": town.secret("hook", town.receiver.url.replace("http", "json") + "/in")}
     town.told(hook=hook)
     catalogue, moment = town.catalogue, now()
-    town.tricenter("notify", "send")
-    for number in range(500):
-        add_run(catalogue.engine, f"r{number}", RunState.FAILED, moment, subject=f"bureau/system-{number}")
+    town.json("notify", "send")
+    add_runs(catalogue.engine, [(f"r{each}", f"bureau/system-{each}") for each in range(500)], RunState.FAILED, moment)
     town.receiver.hold = threading.Event()
     pid = spawn([*town.argv, "notify", "send"], env=town.env, log=town.folder / "log")
     (first,) = town.receiver.wait_for("/in")

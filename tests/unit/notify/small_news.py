@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -41,8 +41,19 @@ class Program:
 
 
 def add_run(engine: Engine, run_id: str, state: RunState, at: datetime, **changes: Any) -> None:
-    ended = at if state in (RunState.DONE, RunState.FAILED) else None
-    values: Mapping[str, Any] = {
+    with engine.begin() as db:
+        db.execute(insert(t.runs).values(**_run(run_id, state, at, **changes)))
+
+
+def add_runs(engine: Engine, runs: Sequence[tuple[str, str]], state: RunState, at: datetime) -> None:
+    """Add runs of a backup, (id, subject) each."""
+    with engine.begin() as db:
+        db.execute(insert(t.runs), [_run(run_id, state, at, subject=subject) for run_id, subject in runs])
+
+
+def _run(run_id: str, state: RunState, at: datetime, **changes: Any) -> Mapping[str, Any]:
+    failed = state is RunState.FAILED
+    return {
         "id": run_id,
         "flow": "backup",
         "subject": SUBJECT,
@@ -54,14 +65,12 @@ def add_run(engine: Engine, run_id: str, state: RunState, at: datetime, **change
         "requested_by": "schedule",
         "queued_at": at - timedelta(minutes=1),
         "started_at": at - timedelta(minutes=1),
-        "ended_at": ended,
+        "ended_at": at if failed or state is RunState.DONE else None,
         "generation": 1,
-        "error_type": "Unreachable" if state is RunState.FAILED else None,
-        "error": "the vault of same-city does not answer" if state is RunState.FAILED else None,
+        "error_type": "Unreachable" if failed else None,
+        "error": "the vault of same-city does not answer" if failed else None,
         **changes,
     }
-    with engine.begin() as db:
-        db.execute(insert(t.runs).values(**values))
 
 
 def add_wait(engine: Engine, run_id: str, topic: str, at: datetime) -> None:

@@ -108,6 +108,8 @@ def turn(program: Program, world: World, kill: str = "") -> None:
         except KilledError:
             assert kill
     world.kill = ""
+    under_way = [row.channel for row in rows(program.catalogue, t.messages) if row.state == Telling.WAITING]
+    assert len(under_way) == len(set(under_way))
 
 
 def dying(send: Any) -> Any:
@@ -257,6 +259,19 @@ def test_a_message_that_does_not_get_through_is_tried_less_and_less_and_given_up
 def messages(catalogue: Catalogue) -> list[notices.Message]:
     with catalogue.engine.connect() as db:
         return list_messages(db, 100)
+
+
+def test_what_comes_while_a_channel_is_away_is_one_message_when_it_is_back(
+    site: Site, catalogue: Catalogue, clock: Clock, world: World
+) -> None:
+    program = Program(site, catalogue)
+    world.dead.add("boss")
+    for subject in SUBJECTS:
+        world.lasting.add(subject)
+        turn(program, world)
+    world.dead.clear()
+    settle(program, world, clock)
+    assert [text.count("RPO 未达标") for _, text in world.arrived["boss"]] == [1, 2]
 
 
 def test_a_new_channel_is_told_what_lasts_and_nothing_of_long_ago(

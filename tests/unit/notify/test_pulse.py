@@ -11,7 +11,7 @@ from small_news import Program
 
 from orchestrator.catalogue.store import Catalogue
 from orchestrator.notify.pulse import Pulse, ping, ping_after, trouble_of
-from orchestrator.secrets import Secret
+from orchestrator.secrets import Secret, read_secret
 from policies.notifications import Notifications
 from policies.site import Site
 
@@ -56,6 +56,17 @@ def test_it_is_given_until_the_end(site: Site, catalogue: Catalogue, engine: Eng
     with Pulse(program(site, catalogue, url="env:X", every="1h"), engine, felt):
         assert felt.done.wait(20)
     assert felt.pings == [failed]
+
+
+def test_without_its_secret_the_engine_works_on(
+    site: Site, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run, felt = program(site, catalogue, url="env:TRICENTER_NO_SUCH"), Felt(1)
+    monkeypatch.setattr(run, "secret", read_secret)
+    with Pulse(run, Engine(), felt):
+        pass
+    assert "TRICENTER_NO_SUCH is not set" in caplog.text
+    assert felt.pings == []
 
 
 def test_without_a_rule_nothing_is_pinged(site: Site, catalogue: Catalogue) -> None:
