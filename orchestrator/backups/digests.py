@@ -8,8 +8,6 @@ what is known of it can be lost, but never be of another state.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.backups.document import PointDocument, read_document
+from orchestrator.backups.known import KnownContent
+from orchestrator.backups.remembered import recall, remember
 from orchestrator.catalogue.records import Point
 from orchestrator.errors import CheckFailed
 from orchestrator.vault.restic import Repository
@@ -51,28 +51,24 @@ class KnownDigests:
 
     def keep(self, ref: SystemRef, document: str, digests: BySource) -> None:
         """Remember the digests of the point with this document. May be repeated, and killed."""
-        folder, content = self._of(ref), json.dumps(digests, ensure_ascii=False, separators=(",", ":")).encode()
-        draft = folder / f"{document}.draft"
+        folder = self._of(ref)
         # The point is made, and is none the worse on a full disk: the next backup asks the vault.
-        with suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            draft.write_bytes(b"%s\n%s" % (_checksum(content), content))
-            draft.rename(folder / document)
-            for old in sorted(folder.iterdir(), key=lambda each: each.stat().st_mtime_ns)[:-KEPT]:
-                old.unlink(missing_ok=True)
+        if remember(folder / document, digests):
+            with suppress(OSError):
+                for old in sorted(folder.iterdir(), key=lambda each: each.stat().st_mtime_ns)[:-KEPT]:
+                    old.unlink(missing_ok=True)
 
     def of(self, ref: SystemRef, document: str) -> BySource | None:
         """Return the digests of the point with this document, or None when they are not known here."""
         file = self._of(ref) / document
-        try:
-            checksum, _, content = file.read_bytes().partition(b"\n")
+        with suppress(OSError):
             os.utime(file)  # used last: it stays
-        except OSError:
-            return None
-        if checksum != _checksum(content):  # a power cut
-            return None
-        known: BySource = json.loads(content)
+        known: BySource | None = recall(file)
         return known
+
+    def content(self, ref: SystemRef, source: str) -> KnownContent:
+        """Return what this machine knows of the files of a source, whichever points they are in."""
+        return KnownContent(self._folder.with_name("content") / ref.tenant.tenant / ref.name / source)
 
     def _of(self, ref: SystemRef) -> Path:
         return self._folder / ref.tenant.tenant / ref.name
@@ -90,7 +86,3 @@ def known_or_read(known: KnownDigests, ref: SystemRef, repository: Repository, p
         found = digests_by_source(read_document(repository, point))
         known.keep(ref, point.document, found)
     return found
-
-
-def _checksum(content: bytes) -> bytes:
-    return hashlib.sha256(content).hexdigest().encode()

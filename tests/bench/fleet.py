@@ -120,12 +120,16 @@ class Fleet:
         return median(getattr(one, what) / getattr(other, what) for one, other in pairs)
 
     def tell(self, ours: str, theirs: str, goal: float) -> None:
-        """Print how the goal for the wall time stands, and the ratios."""
+        """Print what both sides took (medians; the highest peak), the ratios, and how the goal for the time stands."""
+        for what in (ours, theirs):
+            costs = self.costs[what]
+            wall, cpu = (median(getattr(each, part) for each in costs) for part in ("wall", "cpu"))
+            peak = max(each.peak_mib for each in costs)
+            print(f"{what}: {wall:.1f} s, {cpu:.1f} CPU s, peak {peak:.0f} MiB")
         wall, cpu = self.ratio(ours, theirs), self.ratio(ours, theirs, "cpu")
-        peak = max(each.peak_mib for each in self.costs[ours])
         load, verdict = os.getloadavg()[0], "met" if wall <= goal else "MISSED"
         print(
             f"{ours} / {theirs}: wall {wall:.2f}, CPU {cpu:.2f}; goal {goal:.2f}: {verdict}; "
-            f"peak {peak:.0f} MiB; {os.cpu_count()} cores, load {load:.1f}",
+            f"{os.cpu_count()} cores, load {load:.1f}",
             flush=True,
         )

@@ -102,7 +102,7 @@ def _back_up(
     if isinstance(source, PathSource):
         from orchestrator.backups.sources.path import back_up_path
 
-        return back_up_path(run, name, source, repository, host, tags)
+        return back_up_path(run, name, source, repository, host, tags, access.digests.content(ref, name))
     if isinstance(source, PostgresqlSource):
         from orchestrator.backups.sources.postgresql import back_up_postgresql
 

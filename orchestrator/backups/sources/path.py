@@ -2,13 +2,15 @@
 
 The manifest is what a restore is proved against. It is made by us, from the source, while restic reads it: a proof
 that restic wrote for itself would prove only that restic agrees with restic. What did not change from the look before
-both to the look after both was read by both in the same state.
+both to the look after both was read by both in the same state. What did not change since the last backup is read again
+by neither.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.backups.document import SourceProof
+from orchestrator.backups.known import KnownContent
 from orchestrator.backups.sources.metadata import read_metadata, settled_metadata
 from orchestrator.backups.sources.tree import Seen, walk_tree
 from orchestrator.catalogue.records import SourceCopy
@@ -74,15 +77,30 @@ def check_path_is_there(folder: Path) -> None:
 
 
 def back_up_path(
-    run: Run, name: str, source: PathSource, repository: Repository, host: str, tags: Sequence[str]
+    run: Run,
+    name: str,
+    source: PathSource,
+    repository: Repository,
+    host: str,
+    tags: Sequence[str],
+    known: KnownContent,
 ) -> SourceProof:
-    """Back up a folder tree and return the proof of it. May be repeated; unchanged content is not stored again."""
+    """Back up a folder tree and return the proof of it. May be repeated; unchanged content is not stored again.
+
+    `known` is what was read of it before: a file that did not change since is neither read nor hashed again.
+    """
     # One step: the proof holds for this reading of the tree, and half of it is worth nothing after a crash.
-    return run.step(f"back-up:{name}", _back_up, run, name, source, repository, host, tags)
+    return run.step(f"back-up:{name}", _back_up, run, name, source, repository, host, tags, known)
 
 
 def _back_up(
-    run: Run, name: str, source: PathSource, repository: Repository, host: str, tags: Sequence[str]
+    run: Run,
+    name: str,
+    source: PathSource,
+    repository: Repository,
+    host: str,
+    tags: Sequence[str],
+    known: KnownContent,
 ) -> SourceProof:
     def report(progress: Progress) -> None:
         run.progress(name, progress.done_bytes, progress.total_bytes)
@@ -92,10 +110,12 @@ def _back_up(
 
     folder = Path(source.path)
     check_path(source)
-    data_time, seen = datetime.now(UTC), look()
+    data_time, looked_ns, seen = datetime.now(UTC), time.time_ns(), look()
     metadata, files = read_metadata(seen), [each for each in seen if each.is_file]
+    digests: dict[Seen, str | None] = {**known.of(files)}
+    changed = [each for each in files if each not in digests]
     run.progress(name, 0, sum(each.size for each in files))
-    with _hashing(files) as hashes:  # beside restic, so that what one has read the other finds in memory
+    with _hashing(changed) as hashes:  # beside restic, so that what one has read the other finds in memory
         stored = repository.backup_folder(
             folder,
             host=host,
@@ -104,13 +124,14 @@ def _back_up(
             one_file_system=source.one_file_system,
             on_progress=report,
         )
-        digests = hashes()
+        digests |= hashes()
     check_path_is_there(folder)
     after = look()
     manifest = _settle(digests, after)
     settled = sum(state.settled for state in manifest.values())
     if stored.files < settled:
         raise CheckFailed(f"{name}: {settled} files stood in {folder}, and restic read {stored.files}")
+    known.keep({each: digest for each, digest in digests.items() if digest and manifest[each.key].settled}, looked_ns)
     copy = SourceCopy(name, "path", stored.snapshot_id, data_time, stored.bytes, stored.files)
     facts = {
         "manifest": {path: asdict(state) for path, state in sorted(manifest.items())},
