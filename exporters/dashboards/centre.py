@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.models import dashboard as model
 
+from exporters import copy_metrics as c
 from exporters import metrics as m
 from exporters import upkeep_metrics as u
 from exporters.dashboards import frame, parts
-from exporters.dashboards.overview import PLACE_HERE, TO_SYSTEM, VERDICTS, worst_exposures
+from exporters.dashboards.overview import PLACE_HERE, TO_SYSTEM, VAULT, VERDICTS, worst_exposures
 from exporters.dashboards.parts import Column, Query
 from exporters.dashboards.promql import NOW, age, age_share, exposure_share, least, most, of, only, or_zero, top, total
 
@@ -25,6 +26,7 @@ def dashboard() -> model.Dashboard:
         [
             frame.Row(5, [(12, _verdicts()), (12, _holdings())]),
             frame.Row(8, [(12, _exposure()), (12, worst_exposures(*CHOSEN, place=PLACE_HERE))]),
+            frame.Row(8, [(12, _lag()), (6, _stored()), (6, _cycle())], title="复制与容量 Replication and storage"),
             frame.Row(8, [(8, _unread()), (8, _locks()), (8, _damaged())], title="校验与锁定 Verification and locks"),
             frame.Row(5, [(6, each) for each in _upkeep()], title="清理、修复与密钥 Retention, healing, keys"),
         ],
@@ -47,13 +49,14 @@ def _verdicts() -> model.Panel:
 def _holdings() -> model.Panel:
     return parts.number(
         "副本 Copies",
-        "恢复点总数；可疑未裁定；绕过该中心写入而尚未补来；损坏待修。"
-        "Points; suspect ones; those written past the centre and still owed to it; objects to heal.",
+        "恢复点总数；可疑未裁定；绕过该中心写入而尚未补来；损坏待修；存储是否应答。"
+        "Points; suspect ones; those written past the centre and owed to it; objects to heal; does its vault answer.",
         [
             Query(total(of(m.POINTS, *CHOSEN)), "恢复点 Points", parts.SOME_NEEDED),
             Query(total(of(m.POINTS_SUSPECT, *CHOSEN)), "可疑 Suspect", parts.FEW_WANTED),
             Query(total(of(m.POINTS_OWED, *CHOSEN)), "欠缺 Owed", parts.FEW_WANTED),
             Query(total(of(u.FINDINGS, *CHOSEN)), "损坏 Findings", parts.NONE_ALLOWED),
+            VAULT.of("centre"),
         ],
         beside=True,
     )
@@ -68,6 +71,47 @@ def _exposure() -> model.Panel:
         unit=parts.SHARE,
         steps=((None, parts.GREEN), (1, parts.RED)),
         top=3,
+    )
+
+
+def _lag() -> model.Panel:
+    ratio = f"{of(c.LAG, *CHOSEN)} / {of(m.EXPECTED_INTERVAL, *CHOSEN)}"
+    return parts.course(
+        "最差复制滞后 / 备份间隔 Worst replication lag",
+        "各等级最滞后系统比最新中心旧多少，占备份间隔的比例；复制前会到 100%，超过 200% 即积压。纵轴止于 500%。"
+        "How much older the data here is than where it is newest, by the interval of backups: 100% before each copy, "
+        "beyond 200% copies pile up. Cut off at 500%.",
+        [Query(most(ratio, "tier"), "{{tier}}")],
+        unit=parts.SHARE,
+        steps=((None, parts.GREEN), (2, parts.RED)),
+        top=5,
+    )
+
+
+def _stored() -> model.Panel:
+    size, points = of(c.STORED_BYTES, *CHOSEN), of(c.DEDUPLICATION, *CHOSEN)
+    return parts.number(
+        "占用 Stored",
+        "该中心存储中的字节数与对象数（最近一次校验时）；还原总量与占用之比。"
+        "Bytes and objects in the vault when it was last verified; what all points would be restored to, by that.",
+        [
+            Query(f"{total(size)} / 1e9", "GB", parts.NEUTRAL),
+            Query(total(of(c.STORED_OBJECTS, *CHOSEN)), "对象 Objects", parts.NEUTRAL),
+            Query(f"{total(f'{points} * {size}')} / {total(size)}", "去重 Dedup ×", parts.NEUTRAL),
+        ],
+        decimals=1,
+    )
+
+
+def _cycle() -> model.Panel:
+    worst = f"bottomk({parts.OFFENDERS}, {of(c.READ_RATIO, *CHOSEN)})"
+    return parts.offenders(
+        "校验周期 Verification cycle",
+        "在规定期限内读取过（或新到）的字节占比，最低者；100% 即全部读过。"
+        "Share of the bytes that were read within the time that the tier allows, where it is lowest.",
+        {"system": "系统 System"},
+        [Column("已读 Read", worst, parts.SHARE, ((None, parts.RED), (0.9, parts.ORANGE), (1, parts.GREEN)))],
+        ascending=True,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.models import dashboard as model
 
+from exporters import copy_metrics as c
 from exporters import metrics as m
 from exporters.dashboards import frame, parts
 from exporters.dashboards.overview import PLACE, TO_SYSTEM, worst_recoveries
@@ -55,7 +56,7 @@ def dashboard() -> model.Dashboard:
             frame.Row(5, [(9, _plans()), (9, _verdicts()), (6, _overdue())]),
             frame.Row(8, [(12, worst_recoveries(*CHOSEN)), (12, _due())]),
             frame.Row(8, [(14, _stages()), (10, _recoveries())], title="恢复时间 Recovery time"),
-            frame.Row(8, [(10, _estimates()), (8, _unready()), (6, _report())], title="可信与就绪 Trust and readiness"),
+            frame.Row(8, [(10, _estimates()), (9, _unready()), (5, _report())], title="可信与就绪 Trust and readiness"),
         ],
         [
             frame.plan_choice(),
@@ -174,11 +175,13 @@ def _unready() -> model.Panel:
     return parts.offenders(
         "未就绪预案 Plans that are not ready",
         "最近一次就绪检查中有不通过项的预案；空表示都通过。运行 tricenter plan check PLAN 看原因。"
-        "Plans whose last check found faults: tricenter plan check PLAN says which. Empty: none.",
+        "Plans whose last check found faults (tricenter plan check PLAN says which), and of how many tenants "
+        "the centre has no room or the twin differs. Empty: none.",
         PLAN_PLACE,
         [
             Column("不通过 Failed", worst, parts.PLAIN, parts.NONE_ALLOWED),
-            Column("提醒 Warned", only(of(m.PLAN_WARNED, *CHOSEN, by=m.PLAN), worst), parts.PLAIN, parts.FEW_WANTED),
+            Column("容量不足 No room", only(of(c.PLAN_CAPACITY, *CHOSEN), worst), parts.PLAIN, parts.NONE_ALLOWED),
+            Column("孪生不符 Twin", only(of(c.PLAN_TWIN, *CHOSEN), worst), parts.PLAIN, parts.FEW_WANTED),
         ],
     )
 

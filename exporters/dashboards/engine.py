@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.models import dashboard as model
 
+from exporters import engine_metrics as e
 from exporters import metrics as m
 from exporters.dashboards import frame, parts
 from exporters.dashboards.parts import Column, Query
@@ -24,6 +25,8 @@ def dashboard() -> model.Dashboard:
             frame.Row(4, [(4, each) for each in _headlines()]),
             frame.Row(9, [(12, _runs()), (12, _by_flow())]),
             frame.Row(8, [(12, _failing()), (12, _durations())], title="失败与耗时 Failures and durations"),
+            frame.Row(8, [(12, _slowness()), (12, _failures())], title="分布 Distributions"),
+            frame.Row(5, [(8, _epoch()), (8, _audit()), (8, _beats())], title="纪元、审计、时钟 Epoch, audit, clocks"),
             frame.Row(7, [(12, _scrapes()), (12, _workers())], title="指标与执行者 Metrics and workers"),
         ],
     )
@@ -111,6 +114,74 @@ def _durations() -> model.Panel:
             Column("耗时 Took", slowest, parts.SECONDS),
             Column("距今 Ago", f"{NOW} - ({of(m.RUN_END)} and {slowest})", parts.SECONDS),
         ],
+    )
+
+
+def _slowness() -> model.Panel:
+    name = f"{e.RUN_DURATION.name}_bucket"
+    buckets = f'max by (flow, le) (increase({name}{{job="$job"}}[1h]))'
+    return parts.course(
+        "任务耗时 95 分位 Duration of runs",
+        "近一小时结束的任务耗时的 95 分位，按流程。OpenMetrics 的样例给出任务编号。"
+        "95th percentile of the durations of runs that ended within the last hour, by flow.",
+        [Query(f"histogram_quantile(0.95, {buckets})", "{{flow}}")],
+        unit=parts.SECONDS,
+    )
+
+
+def _failures() -> model.Panel:
+    failed = f'max by (error_type) (increase({e.RUNS_FAILED.name}{{job="$job"}}[1h]))'
+    return parts.course(
+        "失败任务 Failed runs",
+        "每小时失败的任务，按错误类型，最多的几类；Fenced 表示有旧中心被拒。"
+        "Runs that failed in an hour, by type of error; Fenced: an old centre was refused.",
+        [Query(top(parts.OFFENDERS, failed), "{{error_type}}")],
+        unit=parts.PLAIN,
+        stacked=True,
+    )
+
+
+def _epoch() -> model.Panel:
+    return parts.number(
+        "纪元 Epoch",
+        "本程序遵循的最新纪元（0 为从未切换），与其距今。The epoch that this orchestrator goes by, and since when.",
+        [
+            Query(of(e.EPOCH), "纪元 Epoch", parts.NEUTRAL),
+            Query(or_zero(f"({age(e.EPOCH_ADOPTED)}) / 86400"), "天前 Days ago", parts.NEUTRAL),
+        ],
+        beside=True,
+        decimals=0,
+    )
+
+
+def _audit() -> model.Panel:
+    return parts.number(
+        "审计链 Audit chain",
+        "最新已封记录的编号；有记录对不上为 1；距上次整链巡检的小时数。"
+        "Number of the newest sealed entry; 1 when an entry does not fit; hours since the whole chain was last walked.",
+        [
+            Query(of(e.AUDIT_HEAD), "记录 Entries", parts.NEUTRAL),
+            Query(of(e.AUDIT_BROKEN), "不符 Broken", parts.NONE_ALLOWED),
+            Query(f"({age(e.AUDIT_WALKED)}) / 3600", "小时前 Hours", parts.NEUTRAL),
+        ],
+        beside=True,
+        decimals=0,
+    )
+
+
+def _beats() -> model.Panel:
+    return parts.number(
+        "心跳与时钟 Beats and clocks",
+        "沉默最久的执行者已沉默的秒数，按类；本机与数据库时钟之差。"
+        "Time since the last sign of life of the worker that was silent for longest; this clock less the database's.",
+        [
+            Query(age(e.WORKER_BEAT), "{{kind}}"),
+            Query(f"abs({of(e.CLOCK_SKEW)})", "时钟差 Skew", ((None, parts.GREEN), (1, parts.ORANGE), (5, parts.RED))),
+        ],
+        steps=((None, parts.GREEN), (15, parts.ORANGE), (60, parts.RED)),
+        beside=True,
+        unit=parts.SECONDS,
+        decimals=0,
     )
 
 

@@ -9,10 +9,12 @@ from collections.abc import Mapping
 
 from grafana_foundation_sdk.models import dashboard as model
 
+from exporters import copy_metrics as c
+from exporters import engine_metrics as e
 from exporters import metrics as m
 from exporters import upkeep_metrics as u
 from exporters.dashboards import frame, parts
-from exporters.dashboards.parts import Column, Query
+from exporters.dashboards.parts import Column, Query, State
 from exporters.dashboards.promql import NOW, age, count, exposure_share, mean, most, of, only, or_zero, top, total
 from exporters.metric import SYSTEM
 
@@ -21,6 +23,7 @@ PLACE = {"tenant": "委办局 Tenant", "system": "系统 System", "centre": "中
 #: The same where the centre is chosen.
 PLACE_HERE = {"tenant": "委办局 Tenant", "system": "系统 System"}
 TO_SYSTEM = frame.to(frame.SYSTEM, tenant="tenant", system="system")
+VAULT = State("存储 Vault", e.VAULT_AWAY, {0: ("正常 up", parts.GREEN), 1: ("失联 away", parts.RED)})
 VERDICTS = (
     ("达标 Met", "met", ((None, parts.GREY), (1, parts.GREEN))),
     ("不达标 Missed", "missed", ((None, parts.GREY), (1, parts.RED))),
@@ -39,7 +42,7 @@ def dashboard() -> model.Dashboard:
             frame.Row(4, [(3, each) for each in _headlines()]),
             frame.Row(6, [(8, _production()), (8, _centre("② 同城中心 Same city", "same-city")), (8, _far())]),
             frame.Row(6, [(8, _tiers()), (16, _share())]),
-            frame.Row(10, [(12, worst_exposures()), (12, worst_recoveries())]),
+            frame.Row(10, [(10, worst_exposures()), (10, worst_recoveries()), (4, _alerts())]),
         ],
     )
 
@@ -117,17 +120,18 @@ def _headlines() -> list[model.Panel]:
 
 
 def _production() -> model.Panel:
-    pending, faults, suspects = (
+    pending, faults, suspects, active = (
         total(of(m.TENANT_PENDING, centre="production")),
         total(of(u.SPOT_FAULTS)),
         total(of(m.POINTS_SUSPECT)),
+        total(of(c.ACTIVE, centre="production")),
     )
     return parts.number(
         "① 生产中心 Production →",
-        "受保护系统数；抽查与现行数据不一致的项数；可疑而未裁定的恢复点；未完成的租户操作。"
-        "Protected systems; faults of the last spot checks; suspect points; actions that tenants still wait for.",
+        "在此运行的系统数；抽查与现行数据不一致的项数；可疑而未裁定的恢复点；未完成的租户操作。"
+        "Systems that run here; faults of the last spot checks; suspect points; actions that tenants still wait for.",
         [
-            Query(count(of(m.RPO_OBJECTIVE, by=("tenant", "system"))), "系统 Systems", parts.NEUTRAL),
+            Query(active, "运行 Active", parts.NEUTRAL),
             Query(or_zero(faults), "抽查异常 Faults", parts.NONE_ALLOWED),
             Query(suspects, "可疑点 Suspect", parts.FEW_WANTED),
             Query(or_zero(pending), "待办 Pending", parts.FEW_WANTED),
@@ -144,10 +148,14 @@ def _far() -> model.Panel:
 def _centre(title: str, centre: str) -> model.Panel:
     return parts.number(
         title,
-        "按当前结论计的系统数：达标、不达标、未验证、无备份。Systems by what holds of them at this centre now.",
+        "按当前结论计的系统数：达标、不达标、未验证、无备份；最后为该中心存储是否应答。"
+        "Systems by what holds of them at this centre now; last, whether its vault answers.",
         [
-            Query(total(of(m.PROTECTION, centre=centre, verdict=verdict)), name, steps)
-            for name, verdict, steps in VERDICTS
+            *(
+                Query(total(of(m.PROTECTION, centre=centre, verdict=verdict)), name, steps)
+                for name, verdict, steps in VERDICTS
+            ),
+            VAULT.of(centre=centre),
         ],
         beside=True,
         link=f"/d/{frame.CENTRE}?{frame.KEPT}&var-centre={centre}",
@@ -174,6 +182,18 @@ def _share() -> model.Panel:
         [Query(mean(f"({of(m.RPO_ACTUAL)} <= bool {of(m.RPO_OBJECTIVE)})", "centre"), "{{centre}}")],
         unit=parts.SHARE,
         top=1,
+    )
+
+
+def _alerts() -> model.Panel:
+    firing = 'count by (alertname) (ALERTS{alertname=~"Tricenter.+",alertstate="firing"})'
+    return parts.offenders(
+        "正在告警 Alerts",
+        "正在触发的告警及其对象数；点名称看处置手册。空表示没有。"
+        "What the rules say now, and of how many; the name leads to the page of runbooks. Empty: nothing fires.",
+        {"alertname": "告警 Alert"},
+        [Column("对象 Of", top(parts.OFFENDERS, firing))],
+        link="${docs}/monitoring.md",
     )
 
 

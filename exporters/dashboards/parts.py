@@ -27,7 +27,8 @@ from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models import prometheus as prometheus_model
 from grafana_foundation_sdk.models import text as text_model
 
-from exporters.metric import SYSTEM
+from exporters.dashboards.promql import of
+from exporters.metric import SYSTEM, Metric
 
 GREEN, ORANGE, RED, BLUE, GREY = "green", "orange", "red", "blue", "#4b5058"
 SOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
@@ -37,7 +38,7 @@ OFFENDERS = 10
 #: refuses to hold more than 50 million samples.
 POINTS = 240
 #: Pixels for the labels that are long, where there is no room for all: names are read before numbers.
-WIDTHS = {"tenant": 170, "system": 160, "plan": 190, "flow": 160}
+WIDTHS = {"tenant": 160, "system": 145, "plan": 190, "flow": 160, "alertname": 190}
 
 Steps = Sequence[tuple[float | None, str]]
 
@@ -55,7 +56,7 @@ AHEAD: Steps = ((None, RED), (0, ORANGE), (7 * 86400, GREEN))
 SOME_NEEDED: Steps = ((None, RED), (1, GREEN))
 NEUTRAL: Steps = ((None, BLUE),)
 
-SECONDS, SHARE, PLAIN, DATE, LENGTH = "s", "percentunit", "short", "dateTimeFromNow", "dtdurations"
+SECONDS, SHARE, PLAIN, BYTES = "s", "percentunit", "short", "bytes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,19 @@ class Query:
     expr: str
     name: str = "__auto"
     steps: Steps | None = None
+    names: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A metric whose values are states with names and colours of their own."""
+
+    name: str
+    metric: Metric
+    names: Mapping[int, tuple[str, str]]
+
+    def of(self, *chosen: str, **fixed: str) -> Query:
+        return Query(of(self.metric, *chosen, by=None, **fixed), self.name, names=self.names)
 
 
 def number(
@@ -106,6 +120,8 @@ def number(
     for each in shown:
         if each.steps:
             panel.override_by_name(each.name, [_property("thresholds", thresholds(each.steps))])
+        if each.names:
+            panel.override_by_name(each.name, [_property("mappings", [mapping(each.names).to_json()])])
     return _finish(panel, title, about, shown, instant=not graph)
 
 

@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.models import dashboard as model
 
+from exporters import copy_metrics as c
 from exporters import metrics as m
 from exporters.dashboards import frame, parts
 from exporters.dashboards.overview import worst_exposures
 from exporters.dashboards.parts import Column, Query
-from exporters.dashboards.promql import NOW, age, count, exposure_share, least, mean, most, of, or_zero, top, total
+from exporters.dashboards.promql import (
+    NOW,
+    age,
+    count,
+    exposure_share,
+    least,
+    mean,
+    most,
+    of,
+    only,
+    or_zero,
+    top,
+    total,
+)
 
 CHOSEN = ("tenant", "centre")
 BUREAU = {"tenant": "委办局 Tenant"}
@@ -25,7 +39,7 @@ def dashboard() -> model.Dashboard:
             frame.Row(4, [(6, each) for each in _headlines()]),
             frame.Row(9, [(8, _pending()), (8, _stale()), (8, _protected())]),
             frame.Row(8, [(12, worst_exposures(*CHOSEN)), (12, _compliance())], title="保护 Protection"),
-            frame.Row(8, [(12, _points()), (12, _most_points())], title="用量 Holdings"),
+            frame.Row(8, [(12, _stored()), (12, _most_stored())], title="用量 Holdings"),
         ],
         [
             frame.choice("tenant", "委办局 Tenant", "tenant", many=True),
@@ -79,10 +93,10 @@ def _pending() -> model.Panel:
 
 def _stale() -> model.Panel:
     return parts.offenders(
-        "最久未核对 Longest not applied",
-        "最久未与配置文件核对的租户与中心。Tenants that were provisioned longest ago.",
+        "最久未核对 Longest not looked at",
+        "最久未与配置文件核对的租户与中心。Tenants that were longest not compared with the site.",
         BUREAU_AT,
-        [Column("距今 Ago", top(parts.OFFENDERS, age(m.TENANT_APPLIED, "tenant")), parts.SECONDS)],
+        [Column("距今 Ago", top(parts.OFFENDERS, age(c.TENANT_LOOKED, "tenant")), parts.SECONDS)],
     )
 
 
@@ -109,25 +123,26 @@ def _compliance() -> model.Panel:
     )
 
 
-def _points() -> model.Panel:
+def _stored() -> model.Panel:
     return parts.course(
-        "恢复点总数 Recovery points",
-        "各中心恢复点总数随时间的变化；突然下降值得追查。"
-        "Recovery points at each centre; a sudden fall wants to be explained.",
-        [Query(total(of(m.POINTS, *CHOSEN), "centre"), "{{centre}}")],
-        unit=parts.PLAIN,
+        "存储占用 Stored",
+        "各中心占用的字节数随时间的变化；突然下降值得追查。"
+        "Bytes in the vault of each centre; a sudden fall wants to be explained.",
+        [Query(total(of(c.STORED_BYTES, *CHOSEN), "centre"), "{{centre}}")],
+        unit=parts.BYTES,
     )
 
 
-def _most_points() -> model.Panel:
-    worst = top(parts.OFFENDERS, total(of(m.POINTS, *CHOSEN), "tenant"))
+def _most_stored() -> model.Panel:
+    worst = top(parts.OFFENDERS, total(of(c.STORED_BYTES, *CHOSEN), "tenant"))
     return parts.offenders(
-        "恢复点最多 Most points",
-        "恢复点最多的委办局；旁为其最差系统的暴露占目标的比例。"
-        "Bureaus with the most recovery points, and the exposure of the worst system of each by its objective.",
+        "占用最多 Most stored",
+        "占用最多的委办局、其恢复点数、最差系统的暴露占目标的比例。"
+        "Bureaus that take most, their recovery points, and the exposure of the worst system of each by its objective.",
         BUREAU,
         [
-            Column("恢复点 Points", worst),
+            Column("占用 Stored", worst, parts.BYTES),
+            Column("恢复点 Points", only(total(of(m.POINTS, *CHOSEN), "tenant"), worst)),
             Column(
                 "最差暴露 Worst",
                 f"{most(exposure_share(*CHOSEN), 'tenant')} and {worst}",

@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy import update
 
 from drills.measure import STAGES
-from orchestrator.catalogue import keys, verifications
+from orchestrator.catalogue import audit, keys, verifications
 from orchestrator.catalogue import tables as t
 from orchestrator.catalogue.archives import ArchiveAt, record_archive
 from orchestrator.catalogue.database import now as catalogue_now
@@ -69,6 +69,7 @@ def write_history(catalogue: Catalogue, overlay: Path, now: datetime) -> Site:
     _drills(catalogue, site, now)
     _keys(catalogue, site, now)
     _runs(catalogue)
+    audit.seal(catalogue.engine, "sha256", wait=True)
     for source, centre in (("register", "same-city"), ("register", "provincial")):
         reach = Reach(now - 9 * DAY, now - 20 * MINUTE, None)
         record_archive(
@@ -111,7 +112,9 @@ def _upkeep(catalogue: Catalogue, ref: SystemRef, now: datetime, number: int) ->
         for depth, ago in (("structure", HOUR * (number + 1)), ("data", DAY)):
             seen = verifications.Verified(here, depth, now - ago - HOUR, now - ago)  # type: ignore[arg-type]
             verifications.record_verification(catalogue, seen, 900)
-        verifications.keep_slices(catalogue, here, [Slice("3", 1, 9, now - 40 * DAY, now - (number * 3 + 2) * DAY)])
+        verifications.keep_slices(
+            catalogue, here, [Slice("3", 900, 4 * 10**9, now - 40 * DAY, now - (number * 3 + 2) * DAY)]
+        )
         verifications.record_expiry(catalogue, here, ran_at=now - number * HOUR)
         floor = now + (6 + number) * DAY
         record_locks(catalogue, Locks(here, now - HOUR, floor, 700, 20, 0, 0), {})
@@ -158,7 +161,10 @@ def _drills(catalogue: Catalogue, site: Site, now: datetime) -> None:
                     requested_by="李梅",
                 )
                 catalogue.add_drill(drill)
-        found: tuple[Mapping[str, object], ...] = ({"name": "x"},)
+        found: tuple[Mapping[str, object], ...] = (
+            {"name": "capacity", "verdict": "fail"},
+            {"name": "twin", "verdict": "warn"},
+        )
         faults, run = (number % 3, number % 2), f"check-{number}"
         record_plan_check(catalogue, PlanCheck(str(plan.plan), "same-city", "restore", run, now - HOUR, *faults, found))
 

@@ -7,12 +7,14 @@ import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from exporters.dashboards.shipped import dashboard_files
+from exporters.rules.write import rules_file
 from orchestrator.catalogue.database import now
 from orchestrator.catalogue.store import Catalogue
 from orchestrator.process import Child
@@ -49,9 +51,12 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
     with Child([*argv, "--listen", "127.0.0.1:0"], env=env) as child:
         said = next(word for line in child.lines() for word in line.split() if word.startswith("http://"))
         port = said.strip("/").rpartition(":")[2]
-        with Prometheus(folder / "prometheus", [f"127.0.0.1:{port}", f"localhost:{port}"]) as made:
+        rules = folder / "rules.yml"
+        rules.write_text(rules_file(every=timedelta(seconds=1), patience=0), encoding="utf-8")
+        with Prometheus(folder / "prometheus", [f"127.0.0.1:{port}", f"localhost:{port}"], [rules]) as made:
             wait_until(made.scraped, seconds=60, what="both targets are scraped")
             wait_until(lambda: made.query("count_over_time(up[1m]) > 2"), seconds=60, what="some scrapes")
+            wait_until(lambda: made.alerts() >= {"TricenterRpoMissed"}, seconds=60, what="an alert fires")
             yield made
 
 

@@ -23,8 +23,8 @@ from orchestrator.errors import InvalidInput
 FILES = dashboard_files()
 DASHBOARDS = {name: json.loads(text) for name, text in FILES.items()}
 CHINESE, ENGLISH = re.compile("[一-鿿]"), re.compile("[A-Za-z]{3}")
-#: What Prometheus itself says of every scrape.
-SCRAPED = {"scrape_duration_seconds"}
+#: What Prometheus itself says: of every scrape, and of its rules.
+SCRAPED = {"scrape_duration_seconds", "ALERTS"}
 #: Fields of annotations that Grafana's source for Prometheus reads, and that the SDK has no word for.
 UNTOLD = ("step", "tagKeys", "textFormat", "titleFormat", "useValueForTime")
 
@@ -68,6 +68,7 @@ def test_a_dashboard_is_whole_by_the_schema_of_the_sdk(dashboard: dict[str, Any]
 @every
 def test_every_metric_of_a_query_is_in_the_list(dashboard: dict[str, Any]) -> None:
     labels = {each.name: {*each.labels, "job"} for each in METRICS}
+    labels |= {f"{each.name}_bucket": {*each.labels, "job", "le"} for each in METRICS if each.kind == "histogram"}
     for expr in expressions(dashboard):
         named = re.findall(r"\b(\w+)\{([^}]*)\}|\b(tricenter_\w+)(?!\w*\{)", expr)
         assert named, expr
