@@ -60,7 +60,9 @@ def _alert(burn: Burn, target: float) -> Alert:
     long, short = f"tricenter:rpo_missed:avg{burn.long}", f"tricenter:rpo_missed:avg{burn.short}"
     return Alert(
         name=f"TricenterRpoBurn{burn.long}",
-        expression=f"{long} > {limit}\nand\n{short} > {limit}",
+        # What a vault that was away has burnt is no second page, also while the short window still remembers it.
+        expression=f"{long} > {limit}\nand\n{short} > {limit}\nunless on (job, instance, centre) "
+        f"(max_over_time(tricenter_vault_unreachable[{burn.short}]) == 1)",
         severity=burn.severity,
         summary="{{ $labels.tenant }}/{{ $labels.system }} · {{ $labels.centre }}: RPO 达标预算消耗过快 "
         f"burns its RPO budget {burn.factor:g} times too fast",

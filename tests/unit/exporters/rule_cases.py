@@ -71,6 +71,10 @@ def older(metric: str, limit: float, labels: Mapping[str, str], *, hold: int) ->
     )
 
 
+def away(values: str) -> Series:
+    return "tricenter_vault_unreachable", {**TARGET, "centre": "provincial"}, values
+
+
 def lagging(lag: float) -> list[Series]:
     return [steady("tricenter_replication_lag_seconds", lag), steady("tricenter_expected_interval_seconds", 1200)]
 
@@ -153,6 +157,7 @@ CASES: Mapping[str, Case] = {
         [
             exposure("7200x30 60x30"),  # the hour is bad, the last five minutes are good
             exposure("60x55 7200x5"),  # the last five minutes are bad, the hour is not yet
+            [*exposure("7200x60"), away("1x57 0x3")],  # its vault was away until a moment ago, which was a page
         ],
         FAR,
         60,
