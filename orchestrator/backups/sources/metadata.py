@@ -13,7 +13,6 @@ import stat
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from orchestrator.backups.sources.tree import Seen
@@ -124,12 +123,12 @@ def _first_names(seen: Sequence[Seen]) -> dict[tuple[int, int], str]:
 def _state(seen: Seen, same: str | None) -> EntryState:
     try:
         link = os.fsencode(seen.path.readlink()) if stat.S_ISLNK(seen.mode) else None
-        attributes = _attributes(seen.path)
+        attributes = _attributes(seen.where)
     except FileNotFoundError:
         link, attributes = None, {}  # gone since: the next look shows it, and it does not count as settled
     except OSError as error:
         raise PartlyDone(
-            f"{seen.path} cannot be read: {error.strerror}", hint="run as a user who may read it"
+            f"{seen.where} cannot be read: {error.strerror}", hint="run as a user who may read it"
         ) from error
     return EntryState(
         seen.mode,
@@ -143,7 +142,7 @@ def _state(seen: Seen, same: str | None) -> EntryState:
     )
 
 
-def _attributes(path: Path) -> dict[str, str]:
+def _attributes(path: str) -> dict[str, str]:
     try:
         names = os.listxattr(path, follow_symlinks=False)
     except OSError as error:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,10 @@ class FileState:
     @property
     def settled(self) -> bool:
         return self.sha256 is not None
+
+    def as_json(self) -> dict[str, Any]:
+        """The state as a manifest has it: of each of millions of files."""
+        return {"size": self.size, "sha256": self.sha256}
 
 
 Manifest = dict[str, FileState]
@@ -134,7 +138,7 @@ def _back_up(
     known.keep({each: digest for each, digest in digests.items() if digest and manifest[each.key].settled}, looked_ns)
     copy = SourceCopy(name, "path", stored.snapshot_id, data_time, stored.bytes, stored.files)
     facts = {
-        "manifest": {path: asdict(state) for path, state in sorted(manifest.items())},
+        "manifest": {path: state.as_json() for path, state in sorted(manifest.items())},
         "metadata": settled_metadata(metadata, seen, after),
     }
     return SourceProof(copy, facts, stored.added_bytes)

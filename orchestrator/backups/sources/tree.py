@@ -20,7 +20,7 @@ class Seen:
     """An entry of a tree at one look: one that differs from an earlier look was changed meanwhile."""
 
     #: Where it is, for whoever reads it; `key` says the same below the folder, as a manifest has it.
-    path: Path = field(compare=False)
+    where: str = field(compare=False)
     key: str
     size: int
     mtime_ns: int
@@ -33,6 +33,10 @@ class Seen:
     links: int
     special: int
     """What device a device file stands for."""
+
+    @property
+    def path(self) -> Path:
+        return Path(self.where)  # made when it is asked for: of most entries it never is, and it costs more than a look
 
     @property
     def is_file(self) -> bool:
@@ -56,7 +60,7 @@ def key_of(path: str | Path) -> str:
 
 
 def _below(folder: Path, names: tuple[str, ...], excludes: Excludes, home: int | None) -> Iterator[Seen]:
-    waiting = [(folder, names)]
+    waiting = [(str(folder), names)]
     while waiting:
         parent, above = waiting.pop()
         try:
@@ -76,7 +80,7 @@ def _below(folder: Path, names: tuple[str, ...], excludes: Excludes, home: int |
             if stat.S_ISDIR(seen.mode):
                 yield seen
                 if not elsewhere:
-                    waiting.append((seen.path, here))
+                    waiting.append((seen.where, here))
             elif not elsewhere:
                 yield seen
 
@@ -87,7 +91,7 @@ def _look(path: str, name: str) -> Seen | None:
     except FileNotFoundError:
         return None
     return Seen(
-        Path(path),
+        path,
         key_of(name),
         0 if stat.S_ISDIR(state.st_mode) else state.st_size,
         state.st_mtime_ns,

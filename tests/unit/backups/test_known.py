@@ -37,6 +37,11 @@ def files(tree: Path) -> dict[str, Seen]:
     return {each.key: each for each in walk_tree(tree) if each.is_file}
 
 
+def change_and_put_the_time_back(file: Path) -> None:
+    file.write_bytes(b"SECOND")
+    os.utime(file, ns=(0, 0))
+
+
 def later() -> int:
     """A moment at which what was just written is old."""
     return time.time_ns() + 2 * YOUNG_NS
@@ -56,7 +61,7 @@ def test_a_file_that_is_as_it_was_is_known(tree: Path, known: KnownContent) -> N
     [
         lambda file: file.write_bytes(b"longer than before"),
         lambda file: (file.unlink(), file.write_bytes(b"second")),
-        lambda file: (file.write_bytes(b"SECOND"), os.utime(file, ns=(0, 0))),
+        change_and_put_the_time_back,
     ],
 )
 def test_one_that_was_changed_is_not(tree: Path, known: KnownContent, change: Callable[[Path], Any]) -> None:
