@@ -10,6 +10,7 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
+    _stamps()
     op.create_table(
         "archives",
         sa.Column("tenant", sa.String(40), primary_key=True),
@@ -33,3 +34,8 @@ def upgrade() -> None:
         sa.Column("segment", sa.String(24), nullable=False),
         sa.Column("segment_bytes", sa.BigInteger, nullable=False),
     )
+
+
+def _stamps() -> None:
+    """By which a reader that keeps landings knows what to read again."""
+    op.add_column("systems", sa.Column("stamp", sa.BigInteger))
