@@ -47,6 +47,7 @@ from orchestrator.catalogue.board import Board, read_board
 from orchestrator.catalogue.database import now
 from orchestrator.catalogue.facts import Key
 from orchestrator.catalogue.keys import Keys, read_keys
+from orchestrator.catalogue.landed import Landed
 from orchestrator.catalogue.locks import Locks, read_locks
 from orchestrator.catalogue.notices import Outbox, read_outbox
 from orchestrator.catalogue.plans import PlanAt, read_plans
@@ -96,6 +97,7 @@ class TricenterCollector(Collector):
         self._lock = threading.Lock()
         self._reading: threading.Thread | None = None
         self._board_pace, self._counts_pace = _Pace(BOARD_EVERY), _Pace(COUNTS_EVERY)
+        self._landed = Landed()
         self._activity: Activity | None = None
         self._upkeep: Upkeep | None = None
         self._keys: Keys | None = None
@@ -145,11 +147,12 @@ class TricenterCollector(Collector):
     def _read(self) -> None:
         began = time.monotonic()
         try:
-            board = read_board(self._site, self._catalogue, self._clock())
-            self._show(board)  # the counts may take longer, and nobody waits for them to see the objectives
+            board = read_board(self._site, self._catalogue, self._clock(), landed=self._landed)
+            if not self._activity:
+                self._show(board)  # the counts take longer, and nobody waits for them to see the objectives
             if self._counts_pace.due:
                 self._read_counts()
-                self._show(board)
+            self._show(board)
         except Exception as error:  # noqa: BLE001  # a scrape that fails shows nothing at all, this error included
             self._errors += 1
             log.warning("the last good view is shown, for the catalogue could not be read: %s", error)

@@ -11,9 +11,15 @@ PREAMBLE = """\
 `tricenter --site DIR serve` offers these metrics. A scrape reads the catalogue only, never a cloud or a vault.
 
 * **视图 View.** The systems' metrics are read at most every 5 seconds, the counts (points, runs, attempts, tenants,
-  upkeep) at most every minute, and never for more than a tenth of the time. When the catalogue does not answer, the
-  last good view is shown, `tricenter_view_errors_total` rises and `tricenter_view_timestamp_seconds` stands still:
-  alert on its age.
+  upkeep) at most every minute, and never for more than a tenth of the time. A view is written and packed once, by the
+  thread that reads; a scrape sends it and waits for a newer one for a quarter of a second at most, 4 seconds when the
+  last is older than 2 minutes or there is none. So a large city's view is as old as
+  `tricenter_view_timestamp_seconds` says. When the catalogue does not answer, the last good view is shown,
+  `tricenter_view_errors_total` rises and the timestamp stands still: alert on its age.
+* **抓取的开销 What a scrape costs.** 每次抓取只发送已写好的视图；目录只读变化的部分。
+  A scrape sends what is written; of the landings of the window a reading reads only what changed. Measure it with
+  `python -m tests.bench.scrape`, beside what prometheus_client takes to write as many series. A system has about 90
+  series at its two centres; of these 120 bytes each, a twentieth goes over the wire packed.
 * **从未发生 Never happened.** What never happened has no series: no 0 and no NaN stands for a time. What must alert
   from a system's first minute is always there: `tricenter_rpo_actual_seconds` counts from when the system became known,
   `tricenter_points` is 0, `tricenter_drill_verdict{verdict="never"}` is 1 and

@@ -161,6 +161,8 @@ def _within(tooth: _Tooth, objective: timedelta) -> timedelta:
 
 def _utc(moment: datetime) -> datetime:
     """Return the moment in UTC: Python subtracts two moments of one zone by the wall clock, summer time or not."""
+    if moment.tzinfo is UTC:
+        return moment  # as nearly all are: a board of a large city asks for millions
     if moment.utcoffset() is None:
         raise ValueError("a moment without time zone says nothing about when it was")
     return moment.astimezone(UTC)

@@ -71,9 +71,12 @@ def archives_in(db: Connection) -> Sequence[ArchiveAt]:
 
 def archives_at(seen: Sequence[ArchiveAt], ref: SystemRef, centre: str) -> list[ArchiveAt | None]:
     """Return the last look at a centre at each archive that the site says of a system; None: it was never looked at."""
+    names = [name for name, _ in archives_of(ref.system)]
+    if not names:
+        return []
     key = ref.tenant.tenant, ref.name
     known = {each.source: each for each in seen if (each.tenant, each.system) == key and each.centre == centre}
-    return [known.get(name) for name, _ in archives_of(ref.system)]
+    return [known.get(name) for name in names]
 
 
 def archived_until(found: Sequence[ArchiveAt | None]) -> datetime | None:

@@ -13,13 +13,15 @@ from enum import StrEnum
 
 from orchestrator.catalogue.archives import ArchiveAt, archived_until, archives_at, archives_in
 from orchestrator.catalogue.facts import RECOVERED, Facts, Key, read_facts
+from orchestrator.catalogue.landed import Landed
 from orchestrator.catalogue.locks import Locks, locks_in
 from orchestrator.catalogue.reading import reading
 from orchestrator.catalogue.records import DrillRow
 from orchestrator.catalogue.store import Catalogue
 from policies.locks import promised
-from policies.objectives import compliance, exposure, worst_exposure
+from policies.objectives import Landing
 from policies.plan_state import last_that_counts
+from policies.saw import Saw
 from policies.site import Site, SystemRef
 from policies.tiers import CopyRule
 from policies.values import Text
@@ -113,21 +115,25 @@ class Board:
         return {each: sum(row.verdict is each for row in self.rows) for each in Verdict}
 
 
-def read_board(site: Site, catalogue: Catalogue, now: datetime, *, window: timedelta = WINDOW) -> Board:
+def read_board(
+    site: Site, catalogue: Catalogue, now: datetime, *, window: timedelta = WINDOW, landed: Landed | None = None
+) -> Board:
     """Return the board as of `now`: one row for every system and every centre that its tier demands a copy at.
 
     The worst exposure and the compliance are those of the `window` before `now`, as far back as the system is known
-    and the centre's retention reaches. A fixed number of queries.
+    and the centre's retention reaches. Who asks again hands in the same `landed`, in which what was read is kept. But
+    for what that has to read again, a fixed number of queries.
 
     Raises Unreachable when the catalogue does not answer.
     """
     with reading(catalogue) as db:
-        facts, seen, locks = read_facts(db, now - window, now), archives_in(db), locks_in(db)
+        facts, seen, locks = read_facts(db, now), archives_in(db), locks_in(db)
+        saws = (landed or Landed()).look(db, now - window, facts.stamps)
     rows = tuple(
         _with_locks(_with_archives(row, archives_at(seen, ref, centre)), copy, locks)
         for ref in site.systems()
         for centre, copy in _copies(ref)
-        for row in (_row(ref, centre, copy, facts, now, now - window),)
+        for row in (_row(ref, centre, copy, facts, saws, now, now - window),)
     )
     return Board(site.site, site.title, now, window, rows)
 
@@ -137,13 +143,15 @@ def _copies(ref: SystemRef) -> Iterator[tuple[str, CopyRule]]:
     return ((centre, copies[centre]) for centre in COPY_CENTRES if centre in copies)
 
 
-def _row(ref: SystemRef, centre: str, copy: CopyRule, facts: Facts, now: datetime, since: datetime) -> BoardRow:
+def _row(
+    ref: SystemRef, centre: str, copy: CopyRule, facts: Facts, saws: Mapping[Key, Saw], now: datetime, since: datetime
+) -> BoardRow:
     key = Key(ref.tenant.tenant, ref.name, centre)
-    newest, landings, drills = facts.newest.get(key), facts.landings.get(key, []), facts.drills.get(key, [])
+    saw, drills = saws.get(key) or Saw(None, ()), facts.drills.get(key, [])
+    newest = saw.newest(now)
     created = min(facts.created.get(key[:2], now), now)
-    known = min(_known_since(created, key, facts, copy), now)
-    start = max(since, known)
-    actual = exposure(landings, known, now)
+    known = min(_known_since(created, newest, saw.known_since(since, now), copy), now)
+    seen = saw.look(known, max(since, known), now, copy.rpo)
     due = (last_that_counts(facts.held.get(key, {}), ref.tier.drill.kind) or created) + ref.tier.drill.every
     return BoardRow(
         tenant=key.tenant,
@@ -160,14 +168,14 @@ def _row(ref: SystemRef, centre: str, copy: CopyRule, facts: Facts, now: datetim
         suspects=facts.suspects.get(key, 0),
         proved_data_time=facts.proved.get(key),
         rpo_objective=copy.rpo,
-        rpo_actual=actual,
-        rpo_worst=worst_exposure(landings, known, start, now),
-        rpo_compliance=compliance(landings, known, start, now, copy.rpo),
+        rpo_actual=seen.exposure,
+        rpo_worst=seen.worst,
+        rpo_compliance=seen.compliance,
         rto_objective=copy.rto,
         drills=tuple(drills),
         drill_due_at=due,
         drill_overdue=due < now,
-        verdict=_verdict(copy, actual, drills, landed=newest is not None, overdue=due < now),
+        verdict=_verdict(copy, seen.exposure, drills, landed=newest is not None, overdue=due < now),
     )
 
 
@@ -182,13 +190,12 @@ def _with_locks(row: BoardRow, copy: CopyRule, seen: Mapping[Key, Locks]) -> Boa
     return replace(row, locks=found, lock_objective=promised(copy.retention.lock))
 
 
-def _known_since(created: datetime, key: Key, facts: Facts, copy: CopyRule) -> datetime:
+def _known_since(created: datetime, newest: Landing | None, first: datetime | None, copy: CopyRule) -> datetime:
     """Return since when the history of a system at a centre is known without holes."""
-    if key not in facts.newest:
+    if newest is None:
         return created
     # A catalogue that was rebuilt from the vaults is younger than the points that it knows.
-    first = min((each.landed_at for each in facts.landings.get(key, ())), default=created)
-    return max(min(created, first), facts.newest[key].data_time - copy.retention.keep_within)
+    return max(min(created, first or created), newest.data_time - copy.retention.keep_within)
 
 
 def _verdict(copy: CopyRule, actual: timedelta, drills: Sequence[DrillRow], *, landed: bool, overdue: bool) -> Verdict:

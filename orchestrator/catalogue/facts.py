@@ -17,7 +17,6 @@ from sqlalchemy import Column, ColumnElement, Connection, ScalarSelect, Subquery
 from orchestrator.catalogue import tables as t
 from orchestrator.catalogue.records import DrillRow
 from orchestrator.catalogue.trust import is_good, is_suspect
-from policies.objectives import Landing
 from policies.work import COPY_CENTRES
 
 #: Verdicts of drills that did recover the system. Only these count as having drilled it.
@@ -47,12 +46,10 @@ class Facts:
 
     #: (tenant, system) -> since when it is known.
     created: dict[tuple[str, str], datetime]
-    #: The good point with the newest data. What is suspect or bad counts as if it were not there.
-    newest: dict[Key, Landing]
+    #: The same -> the stamp of its landings, None: they never changed but by one that came.
+    stamps: dict[tuple[str, str], int | None]
     #: The newest data time among the good points that a restore has proved.
     proved: dict[Key, datetime]
-    #: What good points landed in the window, led by what was the newest when the window began.
-    landings: dict[Key, list[Landing]]
     #: The last drill of each plan and kind, newest first.
     drills: dict[Key, list[DrillRow]]
     #: By kind, the end of the last drill by a person that did recover the system.
@@ -61,24 +58,16 @@ class Facts:
     suspects: dict[Key, int]
 
 
-def read_facts(db: Connection, since: datetime, now: datetime) -> Facts:
-    """Return what was known at `now`, with the landings of the window that begins at `since`."""
-    landings: defaultdict[Key, list[Landing]] = defaultdict(list)
-    newest: dict[Key, Landing] = {}
-    for key, data_time, landed_at, data_before in _edges(db, since, now):
-        newest[key] = Landing(data_time, landed_at)
-        if data_before:
-            landings[key].append(Landing(data_before, since))
-    for key, landing in _within(db, since, now):
-        landings[key].append(landing)
+def read_facts(db: Connection, now: datetime) -> Facts:
+    """Return what was known at `now`, but for landings."""
     drills: defaultdict[Key, list[DrillRow]] = defaultdict(list)
     for drill in last_drills(db, now):
         drills[Key(drill.tenant, drill.system, drill.centre)].append(drill)
+    systems = db.execute(select(t.systems)).all()
     return Facts(
-        created={(row.tenant, row.system): row.created_at for row in db.execute(select(t.systems))},
-        newest=newest,
+        created={(row.tenant, row.system): row.created_at for row in systems},
+        stamps={(row.tenant, row.system): row.stamp for row in systems},
         proved=dict(proved_at_centres(db, now)),
-        landings=dict(landings),
         drills=dict(drills),
         held=held_by_people(db, now),
         suspects=dict(_suspects(db)),
@@ -97,20 +86,6 @@ def exposures(db: Connection, now: datetime) -> dict[Key, timedelta]:
         since = newest or created[tenant, system]
         found[Key(tenant, system, centre)] = max(now - since, timedelta(0))
     return found
-
-
-def _edges(db: Connection, since: datetime, now: datetime) -> Iterator[tuple[Key, datetime, datetime, datetime | None]]:
-    """Yield of every system at every centre: the newest data, when it landed, and the newest data before `since`."""
-    keys = every_key()
-    query = select(
-        keys,
-        of_newest(t.points.c.data_time, keys, now),
-        of_newest(t.landings.c.landed_at, keys, now),
-        of_newest(t.points.c.data_time, keys, since),
-    )
-    for tenant, system, centre, data_time, landed_at, data_before in db.execute(query):
-        if data_time:
-            yield Key(tenant, system, centre), data_time, landed_at, data_before
 
 
 def every_key() -> Subquery:
@@ -138,16 +113,6 @@ def of_newest(column: Column[Value], keys: Subquery, at: datetime) -> ScalarSele
         .correlate(keys)
         .scalar_subquery()
     )
-
-
-def _within(db: Connection, since: datetime, now: datetime) -> Iterator[tuple[Key, Landing]]:
-    query = (
-        select(t.points.c.tenant, t.points.c.system, t.landings.c.centre, t.points.c.data_time, t.landings.c.landed_at)
-        .join(t.landings, t.landings.c.point_id == t.points.c.id)
-        .where((t.landings.c.landed_at > since) & (t.landings.c.landed_at <= now) & is_good())
-    )
-    for tenant, system, centre, data_time, landed_at in db.execute(query):
-        yield Key(tenant, system, centre), Landing(data_time, landed_at)
 
 
 def proved_at_centres(db: Connection, now: datetime) -> Iterator[tuple[Key, datetime]]:

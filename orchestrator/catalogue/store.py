@@ -14,7 +14,8 @@ from sqlalchemy import insert, select, update
 
 from orchestrator.catalogue import tables as t
 from orchestrator.catalogue.audit import note_drill
-from orchestrator.catalogue.database import looking, now, open_engine, patient, writing
+from orchestrator.catalogue.database import clock, looking, now, open_engine, patient, writing
+from orchestrator.catalogue.landed import LATE, stamp
 from orchestrator.catalogue.migrating import prepare
 from orchestrator.catalogue.queue import QUEUE_ORDER
 from orchestrator.catalogue.records import (
@@ -200,7 +201,7 @@ class Catalogue:
             known = set(db.execute(select(t.landings.c.point_id).where(here)).scalars())
             for gone in known - landed.keys():
                 db.execute(t.landings.delete().where(here & (t.landings.c.point_id == gone)))
-            fresh = [
+            fresh: list[dict[str, Any]] = [
                 {"point_id": point, "centre": centre, "landed_at": when}
                 for point, when in landed.items()
                 if point not in known
@@ -212,6 +213,8 @@ class Catalogue:
                     if point in landed:
                         came = update(t.bypasses).where(owed & (t.bypasses.c.point_id == point))
                         db.execute(came.values(landed_at=landed[point]))
+            if known - landed.keys() or any(each["landed_at"] < clock(db) - LATE for each in fresh):
+                stamp(db, [(tenant, system)])
 
     @patient
     def points_at(

@@ -15,6 +15,7 @@ from orchestrator.catalogue import tables as t
 from orchestrator.catalogue.audit import moment_text, note
 from orchestrator.catalogue.database import clock, patient, writing
 from orchestrator.catalogue.facts import Key
+from orchestrator.catalogue.landed import stamp
 from orchestrator.catalogue.reading import reading
 from orchestrator.catalogue.records import PointAt, Settlement
 from orchestrator.catalogue.rows import as_point_at
@@ -84,4 +85,6 @@ def settle(
                 db.execute(insert(t.settlements).values(point_id=each.point, **values))
             body = {**values, "point": each.point, "settled_at": moment_text(each.settled_at)}
             note(db, "settlement", None, each.settled_at, body)
+        of_points = select(t.points.c.tenant, t.points.c.system).where(t.points.c.id.in_(points)).distinct()
+        stamp(db, [(row.tenant, row.system) for row in db.execute(of_points)])
         return said

@@ -42,13 +42,15 @@ SCHEMA_VERSION = 5
 #: One row: which version of the tables this is.
 schema = Table("schema", metadata, Column("version", Integer, nullable=False))
 
-#: Since when a system is known. Exposure of a system without any recovery point counts from here.
+#: Since when a system is known. Exposure of a system without any recovery point counts from here. The stamp is another
+#: whenever its landings changed otherwise than by one that came: who has read them before reads them again.
 systems = Table(
     "systems",
     metadata,
     Column("tenant", String(40), primary_key=True),
     Column("system", String(40), primary_key=True),
     Column("created_at", UtcTime, nullable=False),
+    Column("stamp", BigInteger),
 )
 
 #: A run is a row from the moment it is asked for. `slots` are what it takes of its centres, vaults and tenants.

@@ -50,8 +50,8 @@ HEADERS = {
     "Accept-Encoding": "gzip",
 }
 DAY = timedelta(days=1)
-#: A metric of the counts, which are read last: when it is there, the view is whole.
-LAST_READ = b"\ntricenter_spot_check_objective_seconds{"
+#: A metric of the counts, which are read last and shown together: when it is there, the view is whole.
+LAST_READ = b"\ntricenter_points{"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from exporters.commands import ROUTES, RULES
+from exporters.rules.command import ROUTES, RULES
 from exporters.rules.table import with_table
 from exporters.rules.write import alerts, rules_file
 from orchestrator.cli import cli

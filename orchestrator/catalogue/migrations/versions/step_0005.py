@@ -13,6 +13,7 @@ def upgrade() -> None:
     _archives()
     _key_accesses()
     _notices()
+    _stamps()
 
 
 def _archives() -> None:
@@ -94,3 +95,8 @@ def _notices() -> None:
         sa.Column("name", sa.String(60), primary_key=True),
         sa.Column("at", sa.DateTime, nullable=False),
     )
+
+
+def _stamps() -> None:
+    """By which a reader that keeps landings knows what to read again."""
+    op.add_column("systems", sa.Column("stamp", sa.BigInteger))
