@@ -86,12 +86,13 @@ def told(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> str:
 
 
 def test_init_writes_a_plan_once_and_the_site_stays_right(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = check_site(site).findings
     preview = told(capsys, "plan", "init", "health", "--name", "care", "--dry-run")
     assert not (site / "plans").exists()
     told(capsys, "plan", "init", "health", "--name", "care")
     file = site / "plans" / "care.yaml"
     assert file.read_text("utf-8") == preview
-    assert check_site(site).findings == ()
+    assert check_site(site).findings == before
     assert list(load_site(site).plans) == ["care"]
     file.write_text(f"{preview}# mine\n", "utf-8")
     assert "is there already" in (

@@ -33,8 +33,11 @@ groups:
         labels: {severity: critical}
         annotations:
           summary: '{{ $labels.system }} 未达标 misses its objective: {{ $value | humanizeDuration }}'
+          runbook_url: https://tricenter.example.gov.cn/docs/runbooks/rpo-missed.md
 """,
-    "dashboards/city.json": '{"title": "城市总览 {{city}}", "panels": [{"legendFormat": "{{system}}"}]}\n',
+    "dashboards/city.json": """\
+{"title": "城市总览 {{city}}", "links": ["http://127.0.0.1:15090"], "panels": [{"legendFormat": "{{system}}"}]}
+""",
 }
 
 Values = dict[str, Any]

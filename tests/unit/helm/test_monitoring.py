@@ -10,6 +10,8 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
+from exporters.dashboards.frame import SERVER
+from exporters.files import DOCS
 from tests.unit.helm.matrix import CHART, COPIED, MATRIX, MONITORED, ROOT, given, objects, objects_of
 
 LENGTH = {"type": "string", "pattern": "^(0|([0-9]+(ms|[ywdhms]))+)$"}
@@ -115,6 +117,23 @@ def test_rules_come_through_as_they_were_written() -> None:
     assert rule["metadata"]["labels"]["release"] == "prometheus"
     assert rule["spec"] == YAML(typ="safe").load(COPIED["rules/tricenter.rules.yml"])
     jsonschema.validate(rule["spec"]["groups"], GROUPS)
+
+
+def test_links_begin_where_the_site_has_its_documents() -> None:
+    made = objects({**MATRIX["large"], "docsUrl": "https://docs.dalian.cn/dr", "serverUrl": "https://dr.dalian.cn"})
+    (rule,) = of_kind(made, "PrometheusRule")
+    alert = rule["spec"]["groups"][0]["rules"][1]
+    assert alert["annotations"]["runbook_url"] == "https://docs.dalian.cn/dr/runbooks/rpo-missed.md"
+    (board,) = [each for each in of_kind(made, "ConfigMap") if "-dashboard-" in each["metadata"]["name"]]
+    assert json.loads(board["data"]["city.json"])["links"] == ["https://dr.dalian.cn"]
+
+
+def test_addresses_that_are_replaced_are_those_of_what_is_shipped() -> None:
+    shipped = "".join(each.read_text("utf-8") for each in (CHART / "files").rglob("*.*"))
+    templates = (CHART / "templates" / "_names.tpl").read_text("utf-8")
+    for address in (DOCS, SERVER):
+        assert f'replace "{address}" .' in templates
+        assert address in shipped
 
 
 def test_dashboards_come_through_as_they_were_written() -> None:

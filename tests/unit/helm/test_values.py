@@ -82,6 +82,8 @@ def test_values_yaml_has_the_defaults() -> None:
 
 #: Values whose other value cannot be made up from their type.
 OTHERS: dict[str, Any] = {
+    "docsUrl": "https://docs.other.cn/x",
+    "serverUrl": "https://tricenter.other.cn",
     "image.digest": "sha256:" + "2" * 64,
     "site.files": {"plans/x.yaml": "x"},
     "site.git.image.digest": "sha256:" + "2" * 64,
