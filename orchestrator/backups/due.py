@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestrator.backups.replication import Way
@@ -91,11 +90,13 @@ class DueWork:
         """
         missed = []
         with reading(self._app.catalogue) as db:
-            exposed = exposures(db, now())
+            moment = now()
+            exposed = exposures(db, moment)
         for ref in self._asked:
             centre = self._routes[0][1] if self._routes else copy_centres(ref)[0]
             rules = {str(name): copy for name, copy in ref.copies.items()}
-            if exposed.get(Key(ref.tenant.tenant, ref.name, centre), timedelta(0)) > rules[centre].rpo:
+            known = exposed.get(Key(ref.tenant.tenant, ref.name, centre))
+            if known and moment - known.since > rules[centre].rpo:
                 missed.append(f"{ref}@{centre}")
         return missed
 

@@ -74,18 +74,25 @@ def read_facts(db: Connection, now: datetime) -> Facts:
     )
 
 
-def exposures(db: Connection, now: datetime) -> dict[Key, timedelta]:
-    """Return how old the newest good data of every system is at every centre that may hold copies of it.
+class Exposed(NamedTuple):
+    """Since when the work of a system would be lost: since its newest good data; where there is none, all of it."""
 
-    Since a system is known where there is none. A fixed number of queries.
+    since: datetime
+    data_time: datetime | None
+
+
+def exposures(db: Connection, now: datetime) -> dict[Key, Exposed]:
+    """Return since when every system is exposed at every centre that may hold copies of it, never later than `now`.
+
+    Where there is no good data, since the system is known. A fixed number of queries.
     """
     created = {(row.tenant, row.system): row.created_at for row in db.execute(select(t.systems))}
     keys = every_key()
-    found = {}
-    for tenant, system, centre, newest in db.execute(select(keys, of_newest(t.points.c.data_time, keys, now))):
-        since = newest or created[tenant, system]
-        found[Key(tenant, system, centre)] = max(now - since, timedelta(0))
-    return found
+    found = db.execute(select(keys, of_newest(t.points.c.data_time, keys, now)))
+    return {
+        Key(tenant, system, centre): Exposed(min(newest or created[tenant, system], now), newest)
+        for tenant, system, centre, newest in found
+    }
 
 
 def every_key() -> Subquery:

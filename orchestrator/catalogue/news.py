@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from orchestrator.catalogue import tables as t
 from orchestrator.catalogue.epochs import history_of
-from orchestrator.catalogue.facts import SCHEDULE, every_key, of_newest
+from orchestrator.catalogue.facts import SCHEDULE, Key, exposures
 from orchestrator.catalogue.records import RunState
 from policies.notifications import Event, Severity
 from policies.site import Site
@@ -67,26 +67,21 @@ def read_news(db: Connection, site: Site, since: datetime, now: datetime) -> lis
 
 def _missed(db: Connection, site: Site, now: datetime) -> Iterator[News]:
     """Yield what the board shows as an exposure over its objective."""
-    keys = every_key()
-    found = db.execute(select(keys, of_newest(t.points.c.data_time, keys, now)))
-    newest = {(row[0], row[1], row[2]): row[3] for row in found if row[3]}
-    created = {(row.tenant, row.system): row.created_at for row in db.execute(select(t.systems))}
+    known = exposures(db, now)
     for ref in site.systems():
         for centre, copy in ref.copies.items():
-            key = ref.tenant.tenant, ref.name
-            data = newest.get((*key, str(centre)))
-            begin = data or min(created.get(key, now), now)
-            if now - begin > copy.rpo:
+            since, data = known.get(Key(ref.tenant.tenant, ref.name, str(centre)), (now, None))
+            if now - since > copy.rpo:
                 yield News(
                     "objective",
                     "critical",
                     f"{ref}@{centre}",
-                    begin + copy.rpo,
+                    since + copy.rpo,
                     {
                         "system": str(ref),
                         "centre": str(centre),
                         "data_time": data.isoformat() if data else None,
-                        "rpo_seconds": (now - begin).total_seconds(),
+                        "rpo_seconds": (now - since).total_seconds(),
                         "rpo_objective_seconds": copy.rpo.total_seconds(),
                     },
                 )
