@@ -219,7 +219,9 @@ def crash_site(lab: RunningLab, work: Path) -> Iterator[CrashSite]:
     try:
         for centre in ("same-city", "provincial"):
             for tenant in tenants:
-                site.app.vault_admin(centre).ensure_bucket(site.app.vault(centre).bucket(tenant), lock_days=1)
+                site.app.vault_admin(centre).ensure_bucket(
+                    site.app.vault(centre).bucket(tenant), lock_days=1, clears=True
+                )
         both = [("tenant-apply", apply_of(site, 0, centre)) for centre in ("same-city", "production")]
         site.do(work / "prepare", *both)
         for each in SERVED:  # nothing boots from them
