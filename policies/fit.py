@@ -18,6 +18,7 @@ from policies.document import Node
 from policies.draft import Draft, fault_at, listed, network_of
 from policies.findings import Finding, did_you_mean, spelled
 from policies.fit_plans import plans_misfits
+from policies.fit_quotas import quotas_misfits
 from policies.fit_systems import systems_misfits
 from policies.site import Location
 from policies.tiers import CentreName, CopyRule, ScheduleRule, objective_misfits
@@ -38,6 +39,7 @@ def misfits(draft: Draft) -> Iterator[Finding]:
     yield from _copies_have_vaults(draft)
     yield from _zones_known(draft)
     yield from _networks_apart(draft)
+    yield from quotas_misfits(draft)
     yield from systems_misfits(draft)
     yield from plans_misfits(draft)
     yield from _centres_apart(draft)

@@ -14,6 +14,7 @@ from policies.escrow import Escrow
 from policies.limits import Limit, Slot
 from policies.notifications import Notifications
 from policies.plan import SYSTEM_PATTERN, Plan
+from policies.quota import QuotaClass
 from policies.tenant import System, Tenant
 from policies.tiers import CentreName, CopyRule, Tier
 from policies.values import (
@@ -245,6 +246,7 @@ class SiteFile(Model):
     title: Text
     centres: Annotated[dict[CentreName, Centre], Field(min_length=3)]
     zones: dict[Name, NetworkZone] = Field(default_factory=dict)
+    quota_classes: dict[Name, QuotaClass] = Field(default_factory=dict, description="quotas that tenants share")
     clouds_file: Words | None = Field(None, description="clouds.yaml; the usual places when it is not given")
     repository_password: SecretRef = Field(
         description="the password of a tenant's repositories; {tenant} stands for its name"

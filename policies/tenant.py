@@ -12,61 +12,12 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 from policies.archive import ArchiveRule
 from policies.excludes import Excludes, pattern_fault, place_fault
 from policies.hooks import NO_HOOKS, Hooks
+from policies.quota import Quota
 from policies.values import ENDPOINT_PATTERN, Misfit, MisfitError, Model, Name, SecretRef, Text, Whole, Words
 
 PORTS_PATTERN = r"^\d{1,5}(-\d{1,5})?$"
 ABSOLUTE_PATTERN = r"^/"
 TABLE_PATTERN = r"^[^.]+\.[^.]+$"
-
-
-def _quota(value: Any) -> Any:
-    return -1 if value == "unlimited" else value
-
-
-#: A quota is a number or `unlimited` (-1 on the wire). One that is not named is left as the cloud has it: unset,
-#: zero and unlimited are three things.
-Amount = (
-    Annotated[
-        Whole,
-        Field(ge=-1),
-        BeforeValidator(_quota),
-        WithJsonSchema({"anyOf": [{"type": "integer", "minimum": -1}, {"const": "unlimited"}]}),
-    ]
-    | None
-)
-
-
-class ComputeQuota(Model):
-    instances: Amount = None
-    cores: Amount = None
-    ram: Amount = Field(None, description="MiB")
-    key_pairs: Amount = None
-    server_groups: Amount = None
-
-
-class NetworkQuota(Model):
-    networks: Amount = None
-    subnets: Amount = None
-    ports: Amount = None
-    routers: Amount = None
-    floating_ips: Amount = None
-    security_groups: Amount = None
-    security_group_rules: Amount = None
-
-
-class BlockStorageQuota(Model):
-    volumes: Amount = None
-    gigabytes: Amount = Field(None, description="GiB")
-    snapshots: Amount = None
-    backups: Amount = None
-
-
-class Quota(Model):
-    """What a tenant may use at each cloud."""
-
-    compute: ComputeQuota = ComputeQuota()
-    network: NetworkQuota = NetworkQuota()
-    block_storage: BlockStorageQuota = BlockStorageQuota()
 
 
 class Member(Model):
@@ -326,7 +277,9 @@ class Tenant(Model):
     mlps_level: Whole = Field(ge=1, le=4, description="等保 level that the bureau's systems are graded at")
     contact: Words = Field(description="person and telephone that answer for the bureau's systems")
     secret: Literal[False] = Field(False, description="涉密 systems belong to 政务内网 and are refused here")
-    quota: Quota = Quota()
+    quota_class: Name | None = Field(None, description="a quota class of the site")
+    quota_multiplier: Whole = Field(1, ge=1, le=1000, description="so many times what the class gives")
+    quota: Quota = Field(Quota(), description="single limits, over those of the class")
     members: dict[Name, Member] = Field(default_factory=dict)
     networks: dict[Name, Network] = Field(default_factory=dict)
     security_groups: dict[Name, SecurityGroup] = Field(default_factory=dict)

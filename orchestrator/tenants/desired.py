@@ -14,8 +14,9 @@ from orchestrator.tenants.baseline import DESCRIPTION, GROUP, baseline_rules, ow
 from orchestrator.tenants.items import Item
 from policies.addresses import networks_at
 from policies.locks import kept_days
+from policies.quota_classes import SERVICES, effective
 from policies.site import Site
-from policies.tenant import Quota, Tenant
+from policies.tenant import Tenant
 from policies.tiers import CentreName
 
 #: The user by which Tricenter works inside the tenant's project, and the name of its application credential.
@@ -60,7 +61,7 @@ def desired(site: Site, tenant: Tenant, centre: CentreName) -> Desired | None:
     cloud = site.clouds().get(centre)
     if cloud:
         wanted += _identity(tenant)
-        wanted += _quotas(tenant.quota)
+        wanted += _quotas(site, tenant)
         cidrs = networks_at(site.plans.values(), tenant, centre)
         wanted += _networks(tenant, cidrs, cloud.external_network)
         wanted += _security(tenant, cidrs.values())
@@ -133,11 +134,13 @@ def _credential(tenant: Tenant) -> Iterator[Item]:
     yield items.Credential(SERVICE_USER, user=SERVICE_USER, role=SERVICE_ROLE)
 
 
-def _quotas(quota: Quota) -> Iterator[Item]:
-    for service in ("compute", "network", "block_storage"):
-        limits = getattr(quota, service).model_dump(exclude_none=True)
-        if limits:
-            yield items.Quota(service, limits)
+def _quotas(site: Site, tenant: Tenant) -> Iterator[Item]:
+    limits = effective(site.quota_classes, tenant.quota, tenant.quota_class, tenant.quota_multiplier)
+    for service in SERVICES:
+        here = {what: limit for (where, what), limit in limits.items() if where == service}
+        if here:
+            amounts = {what: limit.amount for what, limit in here.items()}
+            yield items.Quota(service, amounts, {what: limit.origin for what, limit in here.items()})
 
 
 def _networks(tenant: Tenant, cidrs: Mapping[str, IPv4Network], external_network: str | None) -> Iterator[Item]:

@@ -7,7 +7,7 @@ None means "leave it as it is". Descriptions stand here without the mark: the cl
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import ClassVar
 
 from orchestrator.cloud.security import AUTOMATIC, Rule
@@ -72,6 +72,8 @@ class Quota(Item):
     noun = "quota"
     owned = False
     limits: Mapping[str, int]
+    #: Where each wanted limit is written, for readers; it is no value.
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def values(self) -> dict[str, Value]:
         return dict(self.limits)

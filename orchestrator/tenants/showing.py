@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.errors import PartlyDone, TricenterError
+from orchestrator.tenants import items
 from orchestrator.tenants.applying import Applied, Outcome
 from orchestrator.tenants.desired import CENTRES
 from orchestrator.tenants.looking import Look, Looks
@@ -195,7 +196,7 @@ def print_objects(console: Console, looks: Looks) -> None:
         for heading in ("对象 object", "名称 name", "编号 id", "归属 by", "属性 values"):
             table.add_column(heading, overflow="fold", no_wrap=heading == "编号 id")
         for each in _objects(look):
-            values = ", ".join(f"{name}={show(value)}" for name, value in each["values"].items())
+            values = ", ".join(f"{name}={_from(each, name, value)}" for name, value in each["values"].items())
             whose = "tricenter" if each["managed"] else "-"
             table.add_row(*(Text(cell) for cell in (each["noun"], each["name"], each["id"], whose, values)))
         console.print(table, width=None if console.is_terminal else PIPED_WIDTH)
@@ -203,7 +204,14 @@ def print_objects(console: Console, looks: Looks) -> None:
         console.print(Text(f"✗ {centre}: {error}", style="red"), soft_wrap=True)
 
 
+def _from(row: Mapping[str, Any], name: str, value: Any) -> str:
+    """Return a value, and for a limit that the site says where it is written: `40 (class small × 2)`."""
+    origin = row.get("origins", {}).get(name)
+    return f"{show(value)} ({origin})" if origin else show(value)
+
+
 def _objects(look: Look) -> Iterator[dict[str, Any]]:
+    origins = {each.key: dict(each.origins) for each in look.wanted.items if isinstance(each, items.Quota)}
     for found in look.observed.values():
         for seen in found:
             item = seen.item
@@ -213,6 +221,7 @@ def _objects(look: Look) -> Iterator[dict[str, Any]]:
                 "id": seen.id,
                 "managed": seen.ours,
                 "values": item.values(),
+                **({"origins": origins.get(item.key, {})} if isinstance(item, items.Quota) else {}),
             }
 
 

@@ -31,6 +31,7 @@ from policies.probe import (
     SqlProbe,
     TcpProbe,
 )
+from policies.quota import BlockStorageQuota, ComputeQuota, NetworkQuota, Quota, QuotaClass
 from policies.schema import MODELS
 from policies.site import (
     ApprovalRule,
@@ -47,17 +48,13 @@ from policies.site import (
 )
 from policies.spot import SpotCheckRule
 from policies.tenant import (
-    BlockStorageQuota,
     BucketSource,
     CloudSource,
-    ComputeQuota,
     Member,
     MysqlSource,
     Network,
-    NetworkQuota,
     PathSource,
     PostgresqlSource,
-    Quota,
     SecurityGroup,
     SecurityRule,
     Server,
@@ -79,6 +76,7 @@ MODEL_OF: dict[str, type[BaseModel]] = {
     "vault": Vault,
     "bandwidth": BandwidthWindow,
     "zones.NAME": NetworkZone,
+    "quota_classes.NAME": QuotaClass,
     "blackouts": Blackout,
     "approval": ApprovalRule,
     "audit": Audit,

@@ -94,6 +94,17 @@ def test_quotas_that_are_not_named_are_not_wanted_and_zero_and_unlimited_are() -
     assert quota.limits == {"cores": 0, "ram": -1}
 
 
+def test_a_quota_is_the_class_with_the_tenants_own_limits_over_it_and_tells_where_each_is_written() -> None:
+    site = site_of(quota_class="small", quota_multiplier=2, quota={"compute": {"ram": 0}})
+    classes = {"small": {"compute": {"cores": 4, "ram": 8}, "network": {"routers": "unlimited"}}}
+    site = Site.model_validate({**site.model_dump(by_alias=True), "quota_classes": classes})
+    wanted = desired(site, site.tenants["land"], "production")
+    assert wanted
+    compute, network = [each for each in wanted.items if isinstance(each, items.Quota)]
+    assert (compute.limits, network.limits) == ({"cores": 8, "ram": 0}, {"routers": -1})
+    assert compute.origins == {"cores": "class small × 2", "ram": "tenant"}
+
+
 def test_networks_of_different_zones_do_not_share_a_router() -> None:
     site = site_of(
         networks={
