@@ -20,6 +20,17 @@ ABSOLUTE_PATTERN = r"^/"
 TABLE_PATTERN = r"^[^.]+\.[^.]+$"
 
 
+#: 《保守国家秘密法》: what is classified stands on networks that are physically apart from all others.
+WHERE_SECRETS_BELONG = (
+    "涉密信息系统不得部署在政务外网及其政务云上，应建在与之物理隔离的政务内网，按分级保护管理 "
+    "a system that holds state secrets may not stand on this cloud, nor be backed up from it: it belongs on 政务内网, "
+    "physically apart, under graded protection (分级保护)"
+)
+
+#: Said so that nobody can say it was not asked. Only false is taken.
+Secret = Annotated[Literal[False], Field(description=WHERE_SECRETS_BELONG)]
+
+
 class Member(Model):
     """A person of the bureau with an account in the tenant's domain."""
 
@@ -247,6 +258,7 @@ class System(Model):
         "a volume keeps its name when it is not given, and a cloud definition needs no place",
     )
     hooks: Hooks = Field(NO_HOOKS, description="programs that make the sources stand still while they are captured")
+    secret: Secret = False
 
     def hooks_at(self, centre: str) -> Hooks:
         """Return the hooks of the system as it is active at `centre`: their programs are at production only."""
@@ -276,7 +288,7 @@ class Tenant(Model):
     unit_code: Words = Field(description="统一社会信用代码 or the city's own code of the unit")
     mlps_level: Whole = Field(ge=1, le=4, description="等保 level that the bureau's systems are graded at")
     contact: Words = Field(description="person and telephone that answer for the bureau's systems")
-    secret: Literal[False] = Field(False, description="涉密 systems belong to 政务内网 and are refused here")
+    secret: Secret = False
     quota_class: Name | None = Field(None, description="a quota class of the site")
     quota_multiplier: Whole = Field(1, ge=1, le=1000, description="so many times what the class gives")
     quota: Quota = Field(Quota(), description="single limits, over those of the class")

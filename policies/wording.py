@@ -304,6 +304,12 @@ def _number(expected: Expected) -> str:
 
 def _hint(expected: Expected, value: Any) -> str:
     """Return what to do about `value`, where that can be told."""
+    if expected.choices == ("false",):
+        return (
+            "将其移出站点文件夹，并向保密行政管理部门报告已有的副本；若并不涉密，删去此键 "
+            "take it out of the site folder and report copies that were made; "
+            "if it holds no secrets after all, delete this key"
+        )
     if expected.choices:
         return f"did you mean {near}?" if (near := nearest(str(value), expected.choices)) else ""
     if expected.pattern in (NAME_PATTERN, LONG_NAME_PATTERN) and isinstance(value, str):

@@ -86,3 +86,19 @@ def test_a_blackout_names_tenants_and_systems_of_the_site(site_folder):
     assert [(each.path, each.hint) for each in check_site(site_folder).findings] == [
         ("blackouts[0].tenants[0]", "did you mean health?")
     ]
+
+
+@pytest.mark.parametrize(
+    ("there", "path"),
+    [("mlps_level: 3", "tenants[health].secret"), ("    tier: data-backup", "tenants[health].systems.his.secret")],
+)
+def test_a_system_with_state_secrets_is_refused_and_it_is_said_where_it_belongs(site_folder, there, path):
+    tenant = site_folder / "tenants" / "health.yaml"
+    indent = " " * (len(there) - len(there.lstrip()))
+    tenant.write_text(tenant.read_text("utf-8").replace(there, f"{there}\n{indent}secret: true"), "utf-8")
+    checked = check_site(site_folder)
+    assert checked.site is None
+    (found,) = checked.findings
+    assert (found.path, found.got, found.severity) == (path, "true", "fault")
+    assert all(word in found.want for word in ("政务内网", "分级保护", "state secrets", "physically apart"))
+    assert "secret: true" in tenant.read_text("utf-8").splitlines()[found.line - 1]
