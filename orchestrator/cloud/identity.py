@@ -214,6 +214,11 @@ def update(connection: Connection, noun: str, object_id: str, **values: Any) -> 
         repeat(lambda: change(object_id, **values))
 
 
+def delete(connection: Connection, noun: str, object_id: str) -> None:
+    """Delete a group or a user. One that is gone already is fine."""
+    sent(connection, "identity", "DELETE", f"/{noun}s/{object_id}", f"delete a {noun}")
+
+
 def grant(connection: Connection, given: Grant) -> None:
     sent(connection, "identity", "PUT", _grant_path(given), "grant a role")
 

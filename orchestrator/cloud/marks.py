@@ -41,6 +41,11 @@ def is_of_drill(drill: str, description: str | None) -> bool:
     return drill_mark(drill) in (description or "") and is_ours(description)
 
 
+def is_of_any_drill(description: str | None) -> bool:
+    """Tell whether a description carries the mark of some drill."""
+    return "[drill=" in (description or "") and is_ours(description)
+
+
 def unmarked_of_drill(drill: str, description: str | None) -> str:
     """Return a description without the drill's mark; Tricenter's own stays."""
     return " ".join((description or "").replace(drill_mark(drill), "").split())

@@ -177,6 +177,28 @@ def add_interface(connection: Connection, router_id: str, subnet_id: str) -> Non
         repeat(add)
 
 
+def remove_interface(connection: Connection, router_id: str, subnet_id: str) -> None:
+    """Take a router's foot out of a subnet. One that is out already is fine."""
+
+    def remove() -> None:
+        try:
+            connection.network.remove_interface_from_router(router_id, subnet=subnet_id)
+        except SDK_ERRORS as error:
+            if status_of(error) != 404 and Interface(router_id, subnet_id) in interfaces(connection):
+                raise
+
+    with explained(cloud_name(connection), "take an interface from a router"):
+        repeat(remove)
+
+
+def delete(connection: Connection, collection: str, object_id: str) -> None:
+    """Delete one of `networks`, `subnets`, `routers` or `security-groups`. One that is gone already is fine.
+
+    Raises Refused when it is in use.
+    """
+    sent(connection, "network", "DELETE", f"/{collection}/{object_id}", f"delete one of the {collection}")
+
+
 def _network(found: Any) -> Network:
     tags = tuple(found.tags or ())
     return Network(

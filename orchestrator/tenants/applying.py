@@ -46,7 +46,10 @@ class Program(Centres, Protocol):
 
 @dataclass(slots=True)
 class Outcome:
-    """How one target ended. `error` stands when its last action failed; what follows that one was not tried."""
+    """How one target ended. `error` stands when its last action failed; what follows that one was not tried.
+
+    `left` is what the site no longer wants and nobody allowed to destroy: no failure.
+    """
 
     target: Target
     planned: tuple[Action, ...]
@@ -54,6 +57,7 @@ class Outcome:
     done: list[Action] = field(default_factory=list)
     error: TricenterError | None = None
     conflicts: tuple[Action, ...] = ()
+    left: tuple[Action, ...] = ()
     writes: int = 0
     pending: int = 0
 
@@ -113,12 +117,14 @@ def apply(
     *,
     on_action: Callable[[Action], None],
     choose: Callable[[Look], Look] | None = None,
+    allow_destroy: bool = False,
 ) -> Applied:
     """Carry out what was planned, and look again to prove that nothing is left to do.
 
     Nothing is written for a target with a conflict. A target that fails does not keep others from being finished;
     what became of each stands in the result. Interrupted, it ends after the actions in flight. `choose` picks the
-    actions that count, when the looks hold only a part of all.
+    actions that count, when the looks hold only a part of all. `allow_destroy` says that the looks were taken so: what
+    the site no longer wants is destroyed, and is looked for again at the end.
     """
     outcomes = [_carry_nothing(each) for each in looks.found]
     work = [
@@ -135,7 +141,8 @@ def apply(
             outcome.error, outcome.pending = down[centre], len(found.actions)
             return
         try:
-            runner.run(_spec(connections, found, outcome, stop, on_action), arguments_of(found.target))
+            arguments = arguments_of(found.target, allow_destroy=allow_destroy)
+            runner.run(_spec(connections, found, outcome, stop, on_action), arguments)
         except Unreachable as error:
             outcome.error = down[centre] = error
         except TricenterError as error:
@@ -145,7 +152,7 @@ def apply(
         _side_by_side([(build, pair) for pair in work], stop)
     finally:
         connections.close()
-    _prove(program, [pair for pair in work if pair[1].error is None], choose)
+    _prove(program, [pair for pair in work if pair[1].error is None], choose, allow_destroy)
     if choose is not None:  # what a part amounts to says nothing of how the tenant stands
         return Applied(tuple(outcomes), looks.unreachable)
     for each in outcomes:
@@ -158,7 +165,7 @@ def apply(
 def _carry_nothing(found: Look) -> Outcome:
     clashes = conflicts(found.actions)
     pending = len(found.actions) if clashes else 0
-    return Outcome(found.target, found.actions, found.unchanged, conflicts=clashes, pending=pending)
+    return Outcome(found.target, found.actions, found.unchanged, conflicts=clashes, left=found.left, pending=pending)
 
 
 def _side_by_side(calls: Sequence[tuple[Callable[..., None], tuple[Any, ...]]], stop: threading.Event) -> None:
@@ -173,8 +180,9 @@ def _side_by_side(calls: Sequence[tuple[Callable[..., None], tuple[Any, ...]]], 
             raise
 
 
-def arguments_of(target: Target) -> dict[str, str]:
-    return {"tenant": target.tenant, "centre": target.centre}
+def arguments_of(target: Target, *, allow_destroy: bool = False) -> dict[str, str]:
+    allowed = {"allow_destroy": "yes"} if allow_destroy else {}
+    return {"tenant": target.tenant, "centre": target.centre, **allowed}
 
 
 def subject_of(arguments: Mapping[str, str]) -> str:
@@ -200,7 +208,7 @@ def _spec(
     def flow(run: Run, program: Program, arguments: Mapping[str, str]) -> None:
         carry_out_all(run, program, connections, found, outcome, stop, on_action)
 
-    return FlowSpec(FLOW, ("tenant", "centre"), subject_of, slots_of, flow)
+    return FlowSpec(FLOW, ("tenant", "centre", "allow_destroy?"), subject_of, slots_of, flow)
 
 
 def carry_out_all(
@@ -232,9 +240,14 @@ def carry_out_all(
         outcome.writes = place.writes() - before
 
 
-def _prove(program: Program, work: Sequence[tuple[Look, Outcome]], choose: Callable[[Look], Look] | None) -> None:
+def _prove(
+    program: Program,
+    work: Sequence[tuple[Look, Outcome]],
+    choose: Callable[[Look], Look] | None,
+    allow_destroy: bool,
+) -> None:
     """Look again at what was changed: an apply is done when there is nothing left to plan."""
-    again = look(program, [found.wanted for found, _ in work])
+    again = look(program, [found.wanted for found, _ in work], allow_destroy=allow_destroy)
     left = {each.target: (choose(each) if choose else each).actions for each in again.found}
     for found, outcome in work:
         if error := again.unreachable.get(found.target.centre):

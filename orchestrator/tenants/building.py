@@ -86,8 +86,10 @@ def carry_out(place: Place, action: Action) -> str:
         place.ids[action.item.key] = create(action.item, place)
     elif action.kind == "update":
         update(action.item, place, action)
-    else:
+    elif action.kind == "remove":
         remove(action.item, place, action)
+    else:
+        destroy(action.item, place, action)
     return place.ids.get(action.item.key) or action.object_id or ""
 
 
@@ -290,6 +292,35 @@ def _(item: items.Membership, place: Place, action: Action) -> None:
 @remove.register
 def _(item: items.SecurityRule, place: Place, action: Action) -> None:
     security.delete_rule(place.connection, _there(action))
+
+
+# --- destroy: what Tricenter made, the site no longer wants, and a person allowed to go
+
+
+@singledispatch
+def destroy(item: Item, place: Place, action: Action) -> None:
+    """Destroy something. What is gone already is fine; what is in use is refused by the service."""
+    raise TypeError(f"a {item.noun} is never destroyed")
+
+
+@destroy.register(items.User)
+@destroy.register(items.Group)
+def _(item: Item, place: Place, action: Action) -> None:
+    identity.delete(place.connection, item.noun, _there(action))
+
+
+@destroy.register(items.Network)
+@destroy.register(items.Subnet)
+@destroy.register(items.Router)
+@destroy.register(items.SecurityGroup)
+def _(item: Item, place: Place, action: Action) -> None:
+    network.delete(place.connection, COLLECTIONS[item.noun], _there(action))
+
+
+@destroy.register
+def _(item: items.Interface, place: Place, action: Action) -> None:
+    router_id, _, subnet_id = _there(action).partition("/")
+    network.remove_interface(place.connection, router_id, subnet_id)
 
 
 # --- what several of them share

@@ -27,6 +27,11 @@ output_option = click.option(
     "--output", type=click.Choice(["table", "json"]), default="table", help="输出格式 how to print"
 )
 centre_option = click.option("--centre", type=click.Choice(CENTRES), help="只看一个中心 this centre only")
+destroy_option = click.option(
+    "--allow-destroy",
+    is_flag=True,
+    help="删除站点不再要的（仅本程序所建） destroy what the site no longer wants, of ours",
+)
 tenants_argument = click.argument("tenants", nargs=-1, metavar="[TENANT]...")
 
 
@@ -38,11 +43,14 @@ def tenant() -> None:
 @tenant.command("plan")
 @tenants_argument
 @centre_option
+@destroy_option
 @output_option
 @click.pass_obj
-def plan_command(app: App, tenants: tuple[str, ...], centre: CentreName | None, output: str) -> None:
+def plan_command(
+    app: App, tenants: tuple[str, ...], centre: CentreName | None, allow_destroy: bool, output: str
+) -> None:
     """显示将要做的改动 Show what an apply would do. Writes nothing."""
-    _show_plan(app, _looked(app, _wanted(app, tenants, centre)), output)
+    _show_plan(app, _looked(app, _wanted(app, tenants, centre), allow_destroy), output)
 
 
 @tenant.command("apply")
@@ -50,25 +58,32 @@ def plan_command(app: App, tenants: tuple[str, ...], centre: CentreName | None, 
 @centre_option
 @click.option("--yes", is_flag=True, help="不再询问 do not ask")
 @click.option("--dry-run", is_flag=True, help="只显示计划 show the plan and stop")
+@destroy_option
 @output_option
 @click.pass_obj
 def apply_command(
-    app: App, tenants: tuple[str, ...], centre: CentreName | None, yes: bool, dry_run: bool, output: str
+    app: App,
+    tenants: tuple[str, ...],
+    centre: CentreName | None,
+    yes: bool,
+    dry_run: bool,
+    allow_destroy: bool,
+    output: str,
 ) -> None:
     """使云与站点一致 Make clouds and vaults what the site says. May be repeated and interrupted."""
     wanted = _wanted(app, tenants, centre)
     if dry_run:
-        _show_plan(app, _looked(app, wanted), output)
+        _show_plan(app, _looked(app, wanted, allow_destroy), output)
         return
     from orchestrator.catalogue.leases import hold
 
     with hold(app.catalogue, LEASE, f"{LEASE}-{secrets.token_hex(4)}", exclusive=True):
-        looks = _looked(app, wanted)
+        looks = _looked(app, wanted, allow_destroy)
         if output == "table":
             showing.print_plan(app.console, looks)
         _confirm(sum(each.kind != "conflict" for each in looks.actions), yes)
         with _progress(app, looks) as on_action:
-            applied = apply(cast(Program, app), looks, on_action=on_action)
+            applied = apply(cast(Program, app), looks, on_action=on_action, allow_destroy=allow_destroy)
     if output == "json":
         showing.print_json(app.console, showing.applied_json(applied))
     else:
@@ -114,8 +129,8 @@ def _wanted(app: App, tenants: Sequence[str], centre: CentreName | None) -> list
     return all_desired(app.site, names, centre)
 
 
-def _looked(app: App, wanted: Sequence[Desired]) -> Looks:
-    return look(cast(Program, app), wanted)
+def _looked(app: App, wanted: Sequence[Desired], allow_destroy: bool = False) -> Looks:
+    return look(cast(Program, app), wanted, allow_destroy=allow_destroy)
 
 
 def _show_plan(app: App, looks: Looks, output: str) -> None:

@@ -40,9 +40,13 @@ class Town(Program, Protocol):
 
 
 def _apply(run: Run, program: Town, arguments: Mapping[str, str]) -> dict[str, Any]:
-    """Make one tenant at one centre what the site says. A person approves the plan, unless it came approved."""
+    """Make one tenant at one centre what the site says. A person approves the plan, unless it came approved.
+
+    Nothing is destroyed without `allow_destroy`; with it, only what the approved plan has named.
+    """
     wanted = _wanted(program, arguments["tenant"], arguments["centre"])
-    found = _look(program, wanted)
+    allow_destroy = arguments.get("allow_destroy") == "yes"
+    found = _look(program, wanted, allow_destroy)
     planned = run.step("plan", Approval.of, found.actions)
     if conflicts(found.actions):
         raise Refused(
@@ -52,11 +56,11 @@ def _apply(run: Run, program: Town, arguments: Mapping[str, str]) -> dict[str, A
     if planned.shown and arguments.get("approved") != "yes" and run.wait(APPROVAL, APPROVAL_SECONDS) is None:
         raise Refused("nobody approved the plan in time", hint="start it again when somebody can look at it")
     with leases.hold(program.catalogue, LEASE, run.id, exclusive=False):
-        return _carry_out(run, program, wanted, planned)
+        return _carry_out(run, program, wanted, planned, allow_destroy)
 
 
-def _carry_out(run: Run, program: Town, wanted: Desired, approved: Approval) -> dict[str, Any]:
-    found = _look(program, wanted)
+def _carry_out(run: Run, program: Town, wanted: Desired, approved: Approval, allow_destroy: bool) -> dict[str, Any]:
+    found = _look(program, wanted, allow_destroy)
     if surplus := [str(each) for each in found.actions if not approved.covers(each)]:
         raise Refused(
             f"{found.target} has changed since its plan was made: {'; '.join(surplus[:3])}",
@@ -68,12 +72,13 @@ def _carry_out(run: Run, program: Town, wanted: Desired, approved: Approval) -> 
         carry_out_all(run, program, connections, found, outcome, threading.Event(), lambda action: None)
     finally:
         connections.close()
-    left = run.attempt("look-again", lambda: [str(each) for each in _look(program, wanted).actions])
+    left = run.attempt("look-again", lambda: [str(each) for each in _look(program, wanted, allow_destroy).actions])
     target = found.target
     program.catalogue.record_tenant(target.tenant, target.centre, writes=outcome.writes, pending=len(left))
     if left:
         raise CheckFailed(f"{target} still differs after the apply: {left[0]}", hint="tricenter tenant plan shows it")
-    return {"done": [str(each) for each in outcome.done], "unchanged": found.unchanged}
+    told = {"left": [str(each) for each in found.left]} if found.left else {}
+    return {"done": [str(each) for each in outcome.done], "unchanged": found.unchanged, **told}
 
 
 def _drift(run: Run, program: Town, arguments: Mapping[str, str]) -> dict[str, int]:
@@ -108,8 +113,8 @@ def _centre(name: str) -> CentreName:
     return name
 
 
-def _look(program: Town, wanted: Desired) -> Look:
-    looks = look(program, [wanted])
+def _look(program: Town, wanted: Desired, allow_destroy: bool = False) -> Look:
+    looks = look(program, [wanted], allow_destroy=allow_destroy)
     for error in looks.unreachable.values():
         raise error
     return looks.found[0]
@@ -122,7 +127,7 @@ def _drift_slots(program: Town, arguments: Mapping[str, str]) -> tuple[str, ...]
 
 TENANT_APPLY = FlowSpec(
     name=FLOW,
-    arguments=("tenant", "centre", "approved?"),
+    arguments=("tenant", "centre", "approved?", "allow_destroy?"),
     subject=subject_of,
     slots=slots_of,
     run=_apply,

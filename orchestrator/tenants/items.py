@@ -27,8 +27,10 @@ class Item:
     noun: ClassVar[str]
     #: An object of the same name that Tricenter did not create is a conflict. Links and settings have no owner.
     owned: ClassVar[bool] = True
-    #: Links that Tricenter made are taken away when the site no longer wants them. Objects never are.
+    #: Links that Tricenter made are taken away when the site no longer wants them.
     removable: ClassVar[bool] = False
+    #: Objects that Tricenter made are destroyed when the site no longer wants them and a person has allowed it.
+    destroyable: ClassVar[bool] = False
     #: Values that cannot be changed once the object is there.
     fixed: ClassVar[frozenset[str]] = frozenset()
     #: Values that may be larger than wanted, and are never made smaller.
@@ -82,12 +84,14 @@ class Quota(Item):
 @dataclass(frozen=True, slots=True)
 class Group(Item):
     noun = "group"
+    destroyable = True
     description: str
 
 
 @dataclass(frozen=True, slots=True)
 class User(Item):
     noun = "user"
+    destroyable = True
     description: str
     email: str | None = None
 
@@ -137,6 +141,7 @@ class Credential(Item):
 @dataclass(frozen=True, slots=True)
 class Network(Item):
     noun = "network"
+    destroyable = True
     description: str
     tag: bool = True
 
@@ -144,6 +149,7 @@ class Network(Item):
 @dataclass(frozen=True, slots=True)
 class Subnet(Item):
     noun = "subnet"
+    destroyable = True
     fixed = frozenset({"cidr", "network"})
     network: str
     cidr: str
@@ -157,6 +163,7 @@ class Router(Item):
     """`external_network` None leaves the gateway as it is."""
 
     noun = "router"
+    destroyable = True
     description: str
     external_network: str | None
     tag: bool = True
@@ -168,6 +175,7 @@ class Interface(Item):
 
     noun = "router interface"
     owned = False
+    destroyable = True
     subnet: str
     router: str
 
@@ -180,6 +188,7 @@ class SecurityGroup(Item):
     """`open_egress` False: the rules that Neutron adds to a new group, and that let everything leave, are unwanted."""
 
     noun = "security group"
+    destroyable = True
     description: str
     open_egress: bool = True
     tag: bool = True
@@ -226,11 +235,17 @@ class Bucket(Item):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An item as it was found: its id there, and whether Tricenter created it."""
+    """An item as it was found: its id there, and whether Tricenter created it.
+
+    `inside` is the id of what it stands in: a subnet's network, an interface's subnet. What a drill made is `passing`:
+    the drill takes it away itself.
+    """
 
     id: str
     ours: bool
     item: Item
+    inside: str = ""
+    passing: bool = False
 
 
 #: What was found of a tenant at a centre. Neutron allows one name twice, so there may be several of a key.

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Protocol
 
 from orchestrator.cloud.connection import Connection, disconnect
+from orchestrator.cloud.occupants import occupants
 from orchestrator.errors import Unreachable
 from orchestrator.tenants import items
 from orchestrator.tenants.building import Place, ids_of
 from orchestrator.tenants.desired import CENTRES, Desired, Target
 from orchestrator.tenants.items import Observed, Seen
+from orchestrator.tenants.leftovers import allowed, destroying, leftovers
 from orchestrator.tenants.observing import by_key, observe
 from orchestrator.tenants.planning import Action, plan
 from orchestrator.tenants.survey import Survey, survey
@@ -43,11 +45,15 @@ class Centres(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One tenant at one centre, as it was found."""
+    """One tenant at one centre, as it was found.
+
+    `left` is what Tricenter made and the site no longer wants, when nobody allowed that it is destroyed.
+    """
 
     wanted: Desired
     observed: Observed
     actions: tuple[Action, ...]
+    left: tuple[Action, ...] = ()
     roles: Mapping[str, str] = field(default_factory=dict)
     external_networks: Mapping[str, str] = field(default_factory=dict)
 
@@ -63,7 +69,7 @@ class Look:
     @property
     def unchanged(self) -> int:
         """How many items are as they must be."""
-        touched = {each.item.key for each in self.actions if each.kind != "remove"}
+        touched = {each.item.key for each in self.actions if each.kind not in ("remove", "destroy")}
         return sum(each.key in self.observed and each.key not in touched for each in self.wanted.items)
 
     def place(self, connection: Connection | None, vault: VaultAdmin | None, secrets_folder: Path) -> Place:
@@ -91,16 +97,29 @@ class Looks:
         return tuple(action for look in self.found for action in look.actions)
 
 
-def look(centres: Centres, wanted: Sequence[Desired], *, all_quotas: bool = False) -> Looks:
-    """Look at everything that these tenants want. Raises CredentialRefused or InvalidInput as soon as one is met."""
+@dataclass(frozen=True, slots=True)
+class View:
+    """How closely to look: at quotas that the site leaves alone, and whether what it no longer wants may go."""
+
+    all_quotas: bool = False
+    allow_destroy: bool = False
+
+
+def look(
+    centres: Centres, wanted: Sequence[Desired], *, all_quotas: bool = False, allow_destroy: bool = False
+) -> Looks:
+    """Look at everything that these tenants want. Raises CredentialRefused or InvalidInput as soon as one is met.
+
+    With `allow_destroy` what Tricenter made and the site no longer wants is destroyed by the plan; otherwise it stands
+    beside it as `left`.
+    """
+    view = View(all_quotas, allow_destroy)
     by_centre = {centre: [each for each in wanted if each.target.centre == centre] for centre in CENTRES}
     asked = {centre: several for centre, several in by_centre.items() if several}
     unreachable: dict[str, Unreachable] = {}
     found: dict[Target, Look] = {}
     with ThreadPoolExecutor(max_workers=max(1, len(asked))) as pool:
-        futures = {
-            centre: pool.submit(_look_at, centres, centre, several, all_quotas) for centre, several in asked.items()
-        }
+        futures = {centre: pool.submit(_look_at, centres, centre, several, view) for centre, several in asked.items()}
         for centre, future in futures.items():
             try:
                 found |= {each.target: each for each in future.result()}
@@ -110,25 +129,44 @@ def look(centres: Centres, wanted: Sequence[Desired], *, all_quotas: bool = Fals
     return Looks(ordered, unreachable)
 
 
-def _look_at(centres: Centres, centre: str, wanted: Collection[Desired], all_quotas: bool) -> list[Look]:
-    has_cloud, has_bucket = centre in centres.site.clouds(), any(_buckets(each) for each in wanted)
-    cloud = _survey(centres, centre, wanted, all_quotas) if has_cloud else None
-    vault = centres.vault_admin(centre) if has_bucket else None
-    looks = []
-    for want in wanted:
-        seen = [*_seen_buckets(vault, want)] if vault else []
-        observed = {**(observe(cloud, want.target.tenant) if cloud else {}), **by_key(seen)}
-        roles, external = (cloud.roles, cloud.external_networks) if cloud else ({}, {})
-        looks.append(Look(want, observed, plan(want, observed), roles, external))
-    return looks
-
-
-def _survey(centres: Centres, centre: str, wanted: Collection[Desired], all_quotas: bool) -> Survey:
-    connection = centres.new_cloud(centre)
+def _look_at(centres: Centres, centre: str, wanted: Collection[Desired], view: View) -> list[Look]:
+    has_bucket = any(_buckets(each) for each in wanted)
+    connection = centres.new_cloud(centre) if centre in centres.site.clouds() else None
     try:
-        return survey(connection, centre, wanted, centres.secrets_folder, all_quotas=all_quotas)
+        cloud = _survey(connection, centres, centre, wanted, view) if connection else None
+        vault = centres.vault_admin(centre) if has_bucket else None
+        return [_seen_of(want, connection, cloud, vault, view) for want in wanted]
     finally:
-        disconnect(connection)
+        if connection:
+            disconnect(connection)
+
+
+def _survey(connection: Connection, centres: Centres, centre: str, wanted: Collection[Desired], view: View) -> Survey:
+    return survey(connection, centre, wanted, centres.secrets_folder, all_quotas=view.all_quotas)
+
+
+def _seen_of(
+    want: Desired, connection: Connection | None, cloud: Survey | None, vault: VaultAdmin | None, view: View
+) -> Look:
+    seen = [*_seen_buckets(vault, want)] if vault else []
+    observed = {**(observe(cloud, want.target.tenant) if cloud else {}), **by_key(seen)}
+    roles, external = (cloud.roles, cloud.external_networks) if cloud else ({}, {})
+    actions, left = plan(want, observed), _left(want, observed, connection)
+    if view.allow_destroy:
+        actions, left = allowed(actions, left), ()
+    return Look(want, observed, actions, left, roles, external)
+
+
+def _left(want: Desired, observed: Observed, connection: Connection | None) -> tuple[Action, ...]:
+    """Return what the site no longer wants. Only then the cloud is asked who uses it."""
+    unwanted = leftovers(want, observed)
+    if not unwanted or connection is None:
+        return ()
+    networks = {each.id for each in unwanted if isinstance(each.item, items.Network)}
+    networks |= {each.inside for each in unwanted if isinstance(each.item, items.Subnet)}
+    projects = observed.get((items.Project.noun, want.target.tenant), ())
+    there = [port for each in projects for port in occupants(connection, each.id, networks)]
+    return destroying(want, observed, unwanted, there)
 
 
 def _buckets(want: Desired) -> list[items.Bucket]:

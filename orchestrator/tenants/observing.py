@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from orchestrator.cloud import identity
-from orchestrator.cloud.marks import TAG, unmarked
+from orchestrator.cloud.marks import TAG, is_of_any_drill, unmarked
 from orchestrator.tenants import items
 from orchestrator.tenants.desired import (
     ROLES,
@@ -93,12 +93,14 @@ def _networks(survey: Survey, project_id: str) -> Iterator[Seen]:
     for network in survey.networks:
         if network.project_id == project_id:
             about = unmarked(network.description)
-            yield Seen(network.id, network.ours, items.Network(network.name, about, TAG in network.tags))
+            lan = items.Network(network.name, about, TAG in network.tags)
+            yield Seen(network.id, network.ours, lan, passing=is_of_any_drill(network.description))
     routers = {each.id: each for each in survey.routers if each.project_id == project_id}
     for router in routers.values():
         external = names.get(router.external_network_id or "")
         about = unmarked(router.description)
-        yield Seen(router.id, router.ours, items.Router(router.name, about, external, TAG in router.tags))
+        made = items.Router(router.name, about, external, TAG in router.tags)
+        yield Seen(router.id, router.ours, made, passing=is_of_any_drill(router.description))
     subnets = {each.id: each for each in survey.subnets if each.project_id == project_id}
     for subnet in subnets.values():
         item = items.Subnet(
@@ -109,12 +111,12 @@ def _networks(survey: Survey, project_id: str) -> Iterator[Seen]:
             unmarked(subnet.description),
             TAG in subnet.tags,
         )
-        yield Seen(subnet.id, subnet.ours, item)
+        yield Seen(subnet.id, subnet.ours, item, subnet.network_id, is_of_any_drill(subnet.description))
     for interface in survey.interfaces:
         if interface.subnet_id in subnets and interface.router_id in routers:
             subnet, router = subnets[interface.subnet_id], routers[interface.router_id]
             if subnet.ours and router.ours:
-                yield Seen(router.id, True, interface_item(subnet.name, router.name))
+                yield Seen(router.id, True, interface_item(subnet.name, router.name), subnet.id)
 
 
 def _security(survey: Survey, project_id: str) -> Iterator[Seen]:
@@ -122,7 +124,8 @@ def _security(survey: Survey, project_id: str) -> Iterator[Seen]:
         if group.project_id != project_id:
             continue
         about = unmarked(group.description)
-        yield Seen(group.id, group.ours, items.SecurityGroup(group.name, about, tag=TAG in group.tags))
+        item = items.SecurityGroup(group.name, about, tag=TAG in group.tags)
+        yield Seen(group.id, group.ours, item, passing=is_of_any_drill(group.description))
         if group.ours:
             for each in group.rules:
                 yield Seen(each.id, each.ours, rule_item(group.name, each.rule))

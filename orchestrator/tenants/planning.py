@@ -9,7 +9,7 @@ from typing import Literal
 from orchestrator.tenants.desired import Desired, Target
 from orchestrator.tenants.items import Item, Key, Observed, Seen, Value
 
-Kind = Literal["create", "update", "remove", "conflict"]
+Kind = Literal["create", "update", "remove", "destroy", "conflict"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One step from what is to what must be. `object_id` names what is changed; a conflict has a `reason`."""
+    """One step from what is to what must be. `object_id` names what is changed; a conflict has a `reason`.
+
+    What is destroyed has a `reason` when it is in use, and says in `loses` what goes with it.
+    """
 
     target: Target
     kind: Kind
@@ -34,6 +37,7 @@ class Action:
     changes: tuple[Change, ...] = ()
     object_id: str | None = None
     reason: str = ""
+    loses: str = ""
 
     @property
     def name(self) -> str:
@@ -44,6 +48,9 @@ class Action:
         """Describe the action for a reader: `update quota compute.cores 20 → 40`."""
         if self.kind == "conflict":
             return f"conflict {self.item.noun} {self.item.name}: {self.reason}"
+        if self.kind == "destroy":
+            loses = f", with {self.loses}" if self.loses else ""
+            return f"{self.name}{loses}{f': {self.reason}' if self.reason else ''}"
         if self.kind == "update":
             told = ", ".join(f"{self.item.name}.{each}" for each in self.changes)
             return f"update {self.item.noun} {told}"
@@ -66,18 +73,23 @@ class Approval:
     shown: tuple[str, ...]
     made: tuple[str, ...]
     values: tuple[str, ...]
+    destroyed: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, actions: tuple[Action, ...]) -> Approval:
         made = tuple(_named(each.item.key) for each in actions if each.kind == "create")
         values = tuple(_end(each, change) for each in actions for change in each.changes)
-        return cls(tuple(str(each) for each in actions), made, values)
+        destroyed = tuple(_marked_down(each) for each in actions if each.kind == "destroy")
+        return cls(tuple(str(each) for each in actions), made, values, destroyed)
 
     def covers(self, action: Action) -> bool:
         """Tell whether an action was shown, or is what is left of one that was begun and cut off.
 
         Of something that the plan makes, that is any value that it was to have, and what the service makes with it.
+        What is destroyed is covered by its id: another of the same name is not.
         """
+        if action.kind == "destroy":
+            return _marked_down(action) in self.destroyed
         if str(action) in self.shown:
             return True
         if action.kind == "update":
@@ -113,6 +125,10 @@ def show(value: Value) -> str:
 
 def _named(key: Key) -> str:
     return " ".join(key)
+
+
+def _marked_down(action: Action) -> str:
+    return f"{_named(action.item.key)} {action.object_id}"
 
 
 def _end(action: Action, change: Change) -> str:

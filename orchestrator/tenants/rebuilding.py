@@ -122,7 +122,7 @@ def only_new(found: Look) -> Look:
     for each in found.actions:
         if each.kind == "create" and all(_stands(found, made, key) for key in _needed_by(each.item)):
             made[each.item.key] = each
-    return replace(found, actions=tuple(made.values()))
+    return replace(found, actions=tuple(made.values()), left=())
 
 
 def _needed_by(item: Item) -> tuple[items.Key, ...]:

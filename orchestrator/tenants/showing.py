@@ -23,6 +23,7 @@ SIGNS: Mapping[Kind, tuple[str, str]] = {
     "create": ("+", "green"),
     "update": ("~", "yellow"),
     "remove": ("-", "red"),
+    "destroy": ("x", "bold red"),
     "conflict": ("!", "bold red"),
 }
 
@@ -38,10 +39,15 @@ def print_json(console: Console, value: Any) -> None:
 def print_plan(console: Console, looks: Looks) -> None:
     """Print what would be done, one line an action, and a summary."""
     for look in looks.found:
-        if look.actions:
+        if look.actions or look.left:
             console.print(Text(str(look.target), style="bold"))
             for action in look.actions:
                 console.print(line(action), soft_wrap=True)
+            for action in look.left:
+                console.print(_left_line(action), soft_wrap=True)
+    if any(look.left for look in looks.found):
+        hint = "标 x 的站点已不再要，未获准删除，保留 lines marked x are no longer wanted, and stay: --allow-destroy"
+        console.print(Text(hint, style="dim"), soft_wrap=True)
     for centre, error in looks.unreachable.items():
         console.print(Text(f"✗ {centre}: {error}", style="red"), soft_wrap=True)
     console.print(Text(f"计划 plan: {summary(looks)}", style="bold"))
@@ -53,14 +59,21 @@ def line(action: Action) -> Text:
     return Text(f"  {sign} {action}", style=style)
 
 
+def _left_line(action: Action) -> Text:
+    sign, _ = SIGNS["destroy"]
+    return Text(f"  {sign} left: {action}", style="dim")
+
+
 def summary(looks: Looks) -> str:
     """Return the counts of a plan in one line."""
     kinds = Counter(action.kind for action in looks.actions)
     unchanged = sum(look.unchanged for look in looks.found)
     parts = [f"{kinds['create']} to create", f"{kinds['update']} to update"]
     parts += [f"{kinds['remove']} to remove"] if kinds["remove"] else []
+    parts += [f"{kinds['destroy']} to destroy"] if kinds["destroy"] else []
     parts += [f"{kinds['conflict']} in conflict"] if kinds["conflict"] else []
     parts += [f"{unchanged} unchanged"]
+    parts += [f"{left} no longer wanted"] if (left := sum(len(look.left) for look in looks.found)) else []
     parts += [f"{len(looks.unreachable)} centre(s) unreachable"] if looks.unreachable else []
     return ", ".join(parts)
 
@@ -69,10 +82,12 @@ def plan_json(looks: Looks) -> dict[str, Any]:
     kinds = Counter(action.kind for action in looks.actions)
     return {
         "actions": [action_json(each) for each in looks.actions],
+        "left": [action_json(each) for look in looks.found for each in look.left],
         "summary": {
             "create": kinds["create"],
             "update": kinds["update"],
             "remove": kinds["remove"],
+            "destroy": kinds["destroy"],
             "conflict": kinds["conflict"],
             "unchanged": sum(look.unchanged for look in looks.found),
         },
@@ -90,6 +105,7 @@ def action_json(action: Action) -> dict[str, Any]:
         "id": action.object_id,
         "changes": [{"field": each.field, "before": each.before, "after": each.after} for each in action.changes],
         "reason": action.reason or None,
+        "loses": action.loses or None,
         "text": str(action),
     }
 
@@ -109,8 +125,10 @@ def print_applied(console: Console, applied: Applied) -> None:
     counts = applied_json(applied)["summary"]
     told = [f"{counts['created']} created", f"{counts['updated']} updated"]
     told += [f"{counts['removed']} removed"] if counts["removed"] else []
+    told += [f"{counts['destroyed']} destroyed"] if counts["destroyed"] else []
     told += [f"{counts['failed']} failed", f"{counts['unchanged']} unchanged"]
     told += [f"{counts['conflicts']} in conflict"] if counts["conflicts"] else []
+    told += [f"{counts['left']} left that the site no longer wants"] if counts["left"] else []
     console.print(Text(f"结果 result: {', '.join(told)}", style="bold"))
 
 
@@ -121,6 +139,8 @@ def applied_json(applied: Applied) -> dict[str, Any]:
             "created": applied.count("create"),
             "updated": applied.count("update"),
             "removed": applied.count("remove"),
+            "destroyed": applied.count("destroy"),
+            "left": sum(len(each.left) for each in applied.outcomes),
             "failed": applied.failed,
             "conflicts": sum(len(each.conflicts) for each in applied.outcomes),
             "unchanged": applied.unchanged,
@@ -137,6 +157,7 @@ def _outcome_json(outcome: Outcome) -> dict[str, Any]:
         "state": outcome.state,
         "done": [action_json(each) for each in outcome.done],
         "conflicts": [action_json(each) for each in outcome.conflicts],
+        "left": [action_json(each) for each in outcome.left],
         "pending": outcome.pending,
         "writes": outcome.writes,
         "error": str(outcome.error) if outcome.error else None,
