@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from policies.document import Node
 from policies.draft import Draft, fault_at, listed, network_of
 from policies.findings import Finding, did_you_mean, spelled
+from policies.fit_addresses import addresses_misfits
 from policies.fit_plans import plans_misfits
 from policies.fit_quotas import quotas_misfits
 from policies.fit_systems import systems_misfits
@@ -39,6 +40,7 @@ def misfits(draft: Draft) -> Iterator[Finding]:
     yield from _copies_have_vaults(draft)
     yield from _zones_known(draft)
     yield from _networks_apart(draft)
+    yield from addresses_misfits(draft)
     yield from quotas_misfits(draft)
     yield from systems_misfits(draft)
     yield from plans_misfits(draft)

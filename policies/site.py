@@ -9,6 +9,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
+from policies.address_plan import ZoneBlocks
 from policies.bandwidth import BandwidthWindow, overlap_misfits
 from policies.escrow import Escrow
 from policies.limits import Limit, Slot
@@ -246,6 +247,9 @@ class SiteFile(Model):
     title: Text
     centres: Annotated[dict[CentreName, Centre], Field(min_length=3)]
     zones: dict[Name, NetworkZone] = Field(default_factory=dict)
+    address_plan: dict[Name, ZoneBlocks] = Field(
+        default_factory=dict, description="the blocks of each zone, by its name"
+    )
     quota_classes: dict[Name, QuotaClass] = Field(default_factory=dict, description="quotas that tenants share")
     clouds_file: Words | None = Field(None, description="clouds.yaml; the usual places when it is not given")
     repository_password: SecretRef = Field(

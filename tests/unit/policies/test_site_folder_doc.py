@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from policies.address_plan import ZoneBlocks
 from policies.archive import ArchiveRule
 from policies.bandwidth import BandwidthWindow
 from policies.escrow import Escrow
@@ -76,6 +77,7 @@ MODEL_OF: dict[str, type[BaseModel]] = {
     "vault": Vault,
     "bandwidth": BandwidthWindow,
     "zones.NAME": NetworkZone,
+    "address_plan.ZONE": ZoneBlocks,
     "quota_classes.NAME": QuotaClass,
     "blackouts": Blackout,
     "approval": ApprovalRule,
