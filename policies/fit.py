@@ -18,6 +18,7 @@ from policies.document import Node
 from policies.draft import Draft, fault_at, listed, network_of
 from policies.findings import Finding, did_you_mean, spelled
 from policies.fit_addresses import addresses_misfits
+from policies.fit_links import links_misfits
 from policies.fit_plans import plans_misfits
 from policies.fit_quotas import quotas_misfits
 from policies.fit_systems import systems_misfits
@@ -41,6 +42,7 @@ def misfits(draft: Draft) -> Iterator[Finding]:
     yield from _zones_known(draft)
     yield from _networks_apart(draft)
     yield from addresses_misfits(draft)
+    yield from links_misfits(draft)
     yield from quotas_misfits(draft)
     yield from systems_misfits(draft)
     yield from plans_misfits(draft)

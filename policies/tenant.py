@@ -17,6 +17,8 @@ from policies.values import ENDPOINT_PATTERN, Misfit, MisfitError, Model, Name, 
 
 PORTS_PATTERN = r"^\d{1,5}(-\d{1,5})?$"
 ABSOLUTE_PATTERN = r"^/"
+#: Short enough to stand in a description of Neutron, beside the names of two networks.
+APPROVAL_PATTERN = r"^\S(.{0,78}\S)?$"
 TABLE_PATTERN = r"^[^.]+\.[^.]+$"
 
 
@@ -82,6 +84,13 @@ class Network(Model):
     zone: Name
     cidr: Cidr = Field(description="10.20.1.0/24; no two networks of the site share an address")
     dns: tuple[IPv4Address, ...] = Field((), description="name servers handed to the servers of this network")
+
+
+class ZoneLink(Model):
+    """Two networks of different zones that may meet, because somebody who may do so has approved it."""
+
+    between: tuple[Name, Name] = Field(description="two networks of the tenant, of different zones")
+    approval: str = Field(pattern=APPROVAL_PATTERN, description="the id under which the link was approved")
 
 
 class SecurityRule(Model):
@@ -294,5 +303,6 @@ class Tenant(Model):
     quota: Quota = Field(Quota(), description="single limits, over those of the class")
     members: dict[Name, Member] = Field(default_factory=dict)
     networks: dict[Name, Network] = Field(default_factory=dict)
+    zone_links: tuple[ZoneLink, ...] = Field((), description="networks of different zones that may meet")
     security_groups: dict[Name, SecurityGroup] = Field(default_factory=dict)
     systems: dict[Name, System] = Field(min_length=1)

@@ -26,7 +26,7 @@ from policies.notifications import LINK_PATTERN
 from policies.plan import SYSTEM_PATTERN
 from policies.site import BUCKET_PREFIX_PATTERN, DOMAIN_PATTERN, SiteFile
 from policies.spot import SHARE_PATTERN
-from policies.tenant import ABSOLUTE_PATTERN, PORTS_PATTERN, TABLE_PATTERN
+from policies.tenant import ABSOLUTE_PATTERN, APPROVAL_PATTERN, PORTS_PATTERN, TABLE_PATTERN
 from policies.values import (
     DURATION_WANTED,
     ENDPOINT_PATTERN,
@@ -53,6 +53,7 @@ WANT_OF_PATTERN: dict[str, str] = {
     ABSOLUTE_PATTERN: "an absolute path, first a /",
     PLAIN_PATH_PATTERN: "an absolute path of letters, digits and . _ / -",
     ACCOUNT_PATTERN: "the name of a user of the host",
+    APPROVAL_PATTERN: "the id of an approval such as 市数据局-2026-017, 80 characters at most",
     TABLE_PATTERN: "a table with its schema such as public.canary",
     SYSTEM_PATTERN: "TENANT/SYSTEM",
     SLOT_PATTERN: "centre, vault, cloud or tenant, or one of them by name: vault:NAME",

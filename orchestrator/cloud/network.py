@@ -6,7 +6,7 @@ was lost is looked for by project, name and mark before it is sent again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.cloud.calls import created, listed, sent
@@ -54,14 +54,17 @@ class Router:
     description: str
     tags: tuple[str, ...]
     ours: bool
+    #: What lies behind which address, beside the networks it stands in: destination and next hop.
+    routes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """A router's foot in a subnet."""
+    """A router's foot in a subnet, and the address that it has there."""
 
     router_id: str
     subnet_id: str
+    address: str = field(default="", compare=False)
 
 
 # --- reads
@@ -87,7 +90,7 @@ def interfaces(connection: Connection) -> list[Interface]:
         lambda: connection.network.ports(device_owner=list(INTERFACE_OWNERS)),
     )
     return [
-        Interface(port.device_id, address["subnet_id"])
+        Interface(port.device_id, address["subnet_id"], address["ip_address"])
         for port in found
         for address in port.fixed_ips or ()
         if port.device_owner in INTERFACE_OWNERS
@@ -237,4 +240,5 @@ def _router(found: Any) -> Router:
         found.description or "",
         tags,
         is_ours(found.description, tags),
+        tuple((each["destination"], each["nexthop"]) for each in found.routes or ()),
     )

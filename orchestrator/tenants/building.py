@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from orchestrator.cloud import identity, network, quotas, security
-from orchestrator.cloud.connection import Connection, Login, connect_as, writes
+from orchestrator.cloud import identity, links, network, quotas, security
+from orchestrator.cloud.connection import Login, connect_as, writes
 from orchestrator.cloud.credentials import credential_file, entry
 from orchestrator.errors import CredentialRefused, TricenterError
 from orchestrator.secrets import write_private
 from orchestrator.tenants import items
 from orchestrator.tenants.desired import SERVICE_USER, Target
-from orchestrator.tenants.items import Item, Key, Observed
+from orchestrator.tenants.items import Item
+from orchestrator.tenants.place import Place
 from orchestrator.tenants.planning import Action
-from orchestrator.vault.admin import VaultAdmin
 
 PASSWORD_BYTES = 24
 
@@ -34,50 +32,6 @@ COLLECTIONS = {
     items.Router.noun: "routers",
     items.SecurityGroup.noun: "security-groups",
 }
-
-
-@dataclass(slots=True)
-class Place:
-    """Where the items of one target are built: its cloud and vault, and the ids of what is there already."""
-
-    target: Target
-    cloud: Connection | None
-    vault: VaultAdmin | None
-    secrets_folder: Path
-    ids: dict[Key, str]
-    roles: Mapping[str, str] = field(default_factory=dict)
-    external_networks: Mapping[str, str] = field(default_factory=dict)
-    passwords: dict[str, str] = field(default_factory=dict, repr=False)
-    other_writes: int = 0
-
-    @property
-    def connection(self) -> Connection:
-        if self.cloud is None:
-            raise TricenterError(f"{self.target.centre} has no cloud, and something for one was planned")
-        return self.cloud
-
-    @property
-    def project_id(self) -> str:
-        return self.id_of("project", self.target.tenant)
-
-    @property
-    def domain_id(self) -> str:
-        return self.id_of("domain", self.target.tenant)
-
-    def id_of(self, noun: str, name: str) -> str:
-        try:
-            return self.ids[noun, name]
-        except KeyError:
-            raise TricenterError(f"{self.target}: there is no {noun} {name} to build on", hint="plan again") from None
-
-    def writes(self) -> int:
-        """Return how many write requests were sent from here, by whatever login."""
-        return self.other_writes + (writes(self.cloud) if self.cloud else 0)
-
-
-def ids_of(observed: Observed) -> dict[Key, str]:
-    """Return the ids of what may be built on: what is ours, or has no owner."""
-    return {key: each.id for key, found in observed.items() for each in found if each.ours or not each.item.owned}
 
 
 def carry_out(place: Place, action: Action) -> str:
@@ -197,6 +151,27 @@ def _(item: items.Interface, place: Place) -> str:
 
 
 @create.register
+def _(item: items.LinkInterface, place: Place) -> str:
+    router_id, subnet_id = place.id_of("router", item.router), place.id_of("subnet", item.subnet)
+    links.add_foot(
+        place.connection,
+        router_id,
+        name=item.name,
+        project_id=place.project_id,
+        network_id=place.id_of("network", item.subnet),
+        subnet_id=subnet_id,
+    )
+    return router_id
+
+
+@create.register
+def _(item: items.LinkRoute, place: Place) -> str:
+    router_id = place.id_of("router", item.router)
+    links.add_route(place.connection, router_id, item.destination, _next_hop(item, place))
+    return router_id
+
+
+@create.register
 def _(item: items.SecurityGroup, place: Place) -> str:
     made = security.create_security_group(place.connection, item.name, place.project_id, item.description)
     if not item.open_egress:
@@ -294,6 +269,16 @@ def _(item: items.SecurityRule, place: Place, action: Action) -> None:
     security.delete_rule(place.connection, _there(action))
 
 
+@remove.register
+def _(item: items.LinkInterface, place: Place, action: Action) -> None:
+    network.remove_interface(place.connection, _there(action), place.id_of("subnet", item.subnet))
+
+
+@remove.register
+def _(item: items.LinkRoute, place: Place, action: Action) -> None:
+    links.remove_route(place.connection, _there(action), item.destination, _next_hop(item, place))
+
+
 # --- destroy: what Tricenter made, the site no longer wants, and a person allowed to go
 
 
@@ -340,6 +325,14 @@ def _there(action: Action) -> str:
 def _grant(item: items.Role, place: Place) -> identity.Grant:
     holder_id = place.id_of(item.holder, item.holder_name)
     return identity.Grant(place.roles[item.role], place.project_id, item.holder, holder_id)
+
+
+def _next_hop(item: items.LinkRoute, place: Place) -> str:
+    subnet_id = place.id_of("subnet", item.subnet)
+    address = item.next_hop or links.foot_address(place.connection, place.id_of("router", item.link), subnet_id)
+    if address is None:
+        raise TricenterError(f"{place.target}: {item.link} has no address in {item.subnet}", hint="plan again")
+    return address
 
 
 def _set_quota(item: items.Quota, place: Place, limits: quotas.Limits) -> None:

@@ -16,7 +16,7 @@ from policies.addresses import networks_at
 from policies.locks import kept_days
 from policies.quota_classes import SERVICES, effective
 from policies.site import Site
-from policies.tenant import Tenant
+from policies.tenant import Tenant, ZoneLink
 from policies.tiers import CentreName
 
 #: The user by which Tricenter works inside the tenant's project, and the name of its application credential.
@@ -94,9 +94,24 @@ def membership_item(user: str, group: str) -> items.Membership:
     return items.Membership(f"{user} in {group}", user, group)
 
 
-def interface_item(subnet: str, router: str) -> items.Interface:
-    """Return the item of a router's foot in a subnet."""
-    return items.Interface(f"{subnet} on {router}", subnet, router)
+def interface_item(subnet: str, router: str) -> items.Interface | items.LinkInterface:
+    """Return the item of a router's foot in a subnet: of a zone's, or of a link between two."""
+    kind = items.LinkInterface if is_link(router) else items.Interface
+    return kind(f"{subnet} on {router}", subnet, router)
+
+
+def link_name(link: ZoneLink) -> str:
+    """Return the name of a link's router. No zone and no network has a dot in its name, so it is no other's."""
+    return "link-" + ".".join(sorted(link.between))
+
+
+def is_link(router: str) -> bool:
+    return router.startswith("link-") and "." in router
+
+
+def route_item(destination: str, router: str, link: str, subnet: str, next_hop: str | None = None) -> items.LinkRoute:
+    """Return the item of a route to `destination`, by the foot of a link in `subnet`, that a zone's router serves."""
+    return items.LinkRoute(f"{destination} on {router} by {link}", destination, router, link, subnet, next_hop)
 
 
 def rule_item(group: str, rule: Rule) -> items.SecurityRule:
@@ -144,7 +159,7 @@ def _quotas(site: Site, tenant: Tenant) -> Iterator[Item]:
 
 
 def _networks(tenant: Tenant, cidrs: Mapping[str, IPv4Network], external_network: str | None) -> Iterator[Item]:
-    """One router per zone: networks of different zones of the government extranet must not meet on a router."""
+    """One router per zone: networks of different zones of the extranet do not meet on a router without an approval."""
     for zone in sorted({each.zone for each in tenant.networks.values()}):
         yield items.Router(zone, f"zone {zone}", external_network)
     for name, network in sorted(tenant.networks.items()):
@@ -152,6 +167,18 @@ def _networks(tenant: Tenant, cidrs: Mapping[str, IPv4Network], external_network
         yield items.Network(name, about)
         yield items.Subnet(name, name, str(cidrs[name]), tuple(str(each) for each in network.dns), about)
         yield interface_item(name, network.zone)
+    yield from _links(tenant, cidrs)
+
+
+def _links(tenant: Tenant, cidrs: Mapping[str, IPv4Network]) -> Iterator[Item]:
+    """A router of its own for each approved pair: it joins these two networks and no others of their zones."""
+    for link in sorted(tenant.zone_links, key=link_name):
+        (one, other), router = sorted(link.between), link_name(link)
+        yield items.Router(router, f"zone link {one} - {other}, approval {link.approval}", None)
+        for near in (one, other):
+            yield interface_item(near, router)
+        for near, far in ((one, other), (other, one)):
+            yield route_item(str(cidrs[far]), tenant.networks[near].zone, router, near)
 
 
 def _security(tenant: Tenant, cidrs: Iterable[IPv4Network]) -> Iterator[Item]:

@@ -184,6 +184,40 @@ class Interface(Item):
 
 
 @dataclass(frozen=True, slots=True)
+class LinkInterface(Item):
+    """The foot of a link between zones; named `office on link-office.portal`. Gone when the approval is."""
+
+    noun = "link interface"
+    owned = False
+    removable = True
+    subnet: str
+    router: str
+
+    def values(self) -> dict[str, Value]:
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRoute(Item):
+    """What a zone's router knows of the network behind a link; named `10.2.0.0/24 on office by link-office.portal`.
+
+    `next_hop` is Neutron's choice: it is known of what was seen. Links are removed by noun, this one before its foot.
+    """
+
+    noun = "extra route"
+    owned = False
+    removable = True
+    destination: str
+    router: str
+    link: str
+    subnet: str
+    next_hop: str | None = None
+
+    def values(self) -> dict[str, Value]:
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
 class SecurityGroup(Item):
     """`open_egress` False: the rules that Neutron adds to a new group, and that let everything leave, are unwanted."""
 

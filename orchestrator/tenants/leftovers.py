@@ -51,6 +51,7 @@ def destroying(
 ) -> tuple[Action, ...]:
     """Return the actions that destroy leftovers. One that has a `reason` must not be done: it is in use."""
     feet = {(each.id, each.inside) for each in unwanted if isinstance(each.item, items.Interface)}
+    feet |= _withdrawn(wanted, observed)
     staying = [
         seen
         for several in observed.values()
@@ -69,6 +70,13 @@ def destroying(
         )
         for seen in unwanted
     )
+
+
+def _withdrawn(wanted: Desired, observed: Observed) -> set[tuple[str, str]]:
+    """The feet of links that are no longer approved: the plan takes them away before it destroys anything."""
+    keys = {each.key for each in wanted.items}
+    links = {key: several for key, several in observed.items() if key[0] == items.LinkInterface.noun}
+    return {(each.id, each.inside) for key, several in links.items() if key not in keys for each in several}
 
 
 def allowed(actions: tuple[Action, ...], destroyed: tuple[Action, ...]) -> tuple[Action, ...]:

@@ -17,11 +17,11 @@ from orchestrator.cloud.connection import Connection, disconnect
 from orchestrator.cloud.occupants import occupants
 from orchestrator.errors import Unreachable
 from orchestrator.tenants import items
-from orchestrator.tenants.building import Place, ids_of
 from orchestrator.tenants.desired import CENTRES, Desired, Target
 from orchestrator.tenants.items import Observed, Seen
 from orchestrator.tenants.leftovers import allowed, destroying, leftovers
 from orchestrator.tenants.observing import by_key, observe
+from orchestrator.tenants.place import Place, ids_of
 from orchestrator.tenants.planning import Action, plan
 from orchestrator.tenants.survey import Survey, survey
 from orchestrator.vault.admin import VaultAdmin

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from orchestrator.cloud import identity
 from orchestrator.cloud.marks import TAG, is_of_any_drill, unmarked
+from orchestrator.cloud.network import Router
 from orchestrator.tenants import items
 from orchestrator.tenants.desired import (
     ROLES,
@@ -14,8 +15,10 @@ from orchestrator.tenants.desired import (
     SERVICE_USER,
     group_name,
     interface_item,
+    is_link,
     membership_item,
     role_item,
+    route_item,
     rule_item,
 )
 from orchestrator.tenants.items import Key, Observed, Seen
@@ -117,6 +120,16 @@ def _networks(survey: Survey, project_id: str) -> Iterator[Seen]:
             subnet, router = subnets[interface.subnet_id], routers[interface.router_id]
             if subnet.ours and router.ours:
                 yield Seen(router.id, True, interface_item(subnet.name, router.name), subnet.id)
+                if is_link(router.name):
+                    yield from _routes(routers.values(), router.name, subnet.name, interface.address)
+
+
+def _routes(routers: Iterable[Router], link: str, subnet: str, foot: str) -> Iterator[Seen]:
+    """The routes of our routers that lead to the foot of a link."""
+    for router in routers:
+        for destination, next_hop in router.routes if router.ours else ():
+            if next_hop == foot:
+                yield Seen(router.id, True, route_item(destination, router.name, link, subnet, next_hop))
 
 
 def _security(survey: Survey, project_id: str) -> Iterator[Seen]:

@@ -130,7 +130,7 @@ def _needed_by(item: Item) -> tuple[items.Key, ...]:
     match item:
         case items.Subnet():
             return ((items.Network.noun, item.network),)
-        case items.Interface():
+        case items.Interface() | items.LinkInterface():
             return ((items.Subnet.noun, item.subnet), (items.Router.noun, item.router))
         case items.SecurityRule():
             return ((items.SecurityGroup.noun, item.group),)

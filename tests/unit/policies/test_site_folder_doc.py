@@ -63,6 +63,7 @@ from policies.tenant import (
     System,
     Tenant,
     VolumeSource,
+    ZoneLink,
 )
 from policies.tiers import CopyRule, DrillRule, Keep, Retention, ScheduleRule, SuspicionRule, Tier, WindowRule
 from policies.values import Text, format_duration
@@ -105,6 +106,7 @@ MODEL_OF: dict[str, type[BaseModel]] = {
     "quota.block_storage": BlockStorageQuota,
     "members.ACCOUNT": Member,
     "networks.NAME": Network,
+    "zone_links": ZoneLink,
     "security_groups.NAME": SecurityGroup,
     "rules": SecurityRule,
     "systems.NAME": System,

@@ -1,0 +1,121 @@
+"""A whole tenant on real clouds: its class of quota, links between zones, what its project is labelled with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator import cli
+from tests.integration.tenant_sites import TenantSite, purge
+
+pytestmark = pytest.mark.integration
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+class NounSite(TenantSite):
+    """A site with two zones and quota classes."""
+
+    def _site(self) -> dict[str, Any]:
+        made = super()._site()
+        made["zones"]["internet"] = {"title": {"zh": "互联网", "en": "Internet"}, "kind": "internet"}
+        made["quota_classes"] = {
+            "small": {"compute": {"cores": 4, "instances": 2}, "network": {"routers": 3}},
+            "medium": {"inherits": "small", "multiplier": 2, "block_storage": {"gigabytes": "unlimited", "backups": 0}},
+        }
+        return made
+
+
+@pytest.fixture
+def site(lab: Any, tmp_path: Path) -> Iterator[NounSite]:
+    """A bureau in two zones that no other test knows, at production only; what it made is gone afterwards."""
+    made = NounSite(tmp_path, lab.dir, lab.clouds_file)
+    tenant = made.tenants[made.add()]
+    tenant["networks"]["portal"] = {"zone": "internet", "cidr": "10.77.2.0/24"}
+    tenant |= {"quota_class": "medium", "quota_multiplier": 3, "quota": {"compute": {"instances": 5}}}
+    tenant["zone_links"] = [{"between": ["office", "portal"], "approval": "市数据局-2026-017"}]
+    made.write()
+    yield made
+    for name in made.tenants:
+        _unroute(made, name)
+        purge(made.admin("production"), name)
+
+
+@pytest.fixture
+def tenant(site: NounSite) -> str:
+    return next(iter(site.tenants))
+
+
+@pytest.fixture
+def tricenter(site: NounSite, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run `tricenter tenant … --centre production` in this process; return its exit code, stdout and stderr."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = cli.run([*site.arguments, *arguments, "--centre", "production"])
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return run
+
+
+def _project(site: NounSite, tenant: str) -> Any:
+    admin = site.admin("production")
+    (domain,) = admin.identity.domains(name=tenant)
+    (project,) = admin.identity.projects(domain_id=domain.id)
+    return project
+
+
+def _unroute(site: NounSite, tenant: str) -> None:
+    admin = site.admin("production")
+    for domain in admin.identity.domains(name=tenant):
+        for project in admin.identity.projects(domain_id=domain.id):
+            for router in admin.network.routers(project_id=project.id):
+                admin.network.update_router(router, routes=[])
+
+
+def _routers(site: NounSite, tenant: str) -> dict[str, Any]:
+    admin = site.admin("production")
+    return {each.name: each for each in admin.network.routers(project_id=_project(site, tenant).id)}
+
+
+def test_a_tenant_has_its_class_and_its_approved_link_until_the_approval_is_withdrawn(
+    site: NounSite, tenant: str, tricenter: Command
+) -> None:
+    code, _, err = tricenter("apply", "--yes")
+    assert code == 0, err
+    admin, project = site.admin("production"), _project(site, tenant)
+    compute = admin.compute.get_quota_set(project.id)
+    assert (compute.cores, compute.instances) == (24, 5)
+    storage = admin.block_storage.get_quota_set(project.id)
+    assert (storage.gigabytes, storage.backups) == (-1, 0)
+    shown = tricenter("show", tenant, "--output", "table")[1]
+    assert "cores=24 (class small × 6)" in " ".join(shown.split())
+
+    routers = _routers(site, tenant)
+    assert set(routers) == {"public", "internet", "link-office.portal"}
+    link = routers["link-office.portal"]
+    assert "市数据局-2026-017" in link.description
+    assert "managed-by=tricenter" in link.description
+    feet = {
+        address["subnet_id"]: address["ip_address"]
+        for port in admin.network.ports(device_id=link.id)
+        for address in port.fixed_ips
+    }
+    subnets = {each.name: each for each in admin.network.subnets(project_id=project.id)}
+    assert feet.keys() == {each.id for each in subnets.values()}
+    for near, far in (("public", "portal"), ("internet", "office")):
+        here = subnets["office" if near == "public" else "portal"]
+        assert routers[near].routes == [{"destination": subnets[far].cidr, "nexthop": feet[here.id]}]
+    assert "0 to create, 0 to update" in tricenter("plan")[1]
+
+    site.tenants[tenant]["zone_links"] = []
+    site.write()
+    code, _, err = tricenter("apply", "--yes", "--allow-destroy")
+    assert code == 0, err
+    left = _routers(site, tenant)
+    assert set(left) == {"public", "internet"}
+    assert [each.routes for each in left.values()] == [[], []]
