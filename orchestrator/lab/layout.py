@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from orchestrator.errors import InvalidInput
-from orchestrator.secrets import write_private
+from orchestrator.secrets import write_once, write_private
 
 CloudCentre = Literal["production", "same-city"]
 VaultCentre = Literal["same-city", "provincial"]
@@ -135,10 +134,7 @@ def made_once(path: Path, make: Callable[[], str]) -> str:
     """Return the text in `path`, 0600 in a folder 0700; the first call makes it, and it never changes after."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
-        draft = write_private(path.with_name(f".{path.name}.{secrets.token_hex(4)}"), make())
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, path)  # unlike a rename this leaves the first of two in place
-        draft.unlink()
+        write_once(path, make())
     return path.read_text(encoding="utf-8")
 
 

@@ -19,8 +19,8 @@ from ruamel.yaml import YAML
 from orchestrator.errors import InvalidInput
 from orchestrator.lab import names, vaults
 from orchestrator.lab.bootstrap import EXTERNAL_NETWORK
-from orchestrator.lab.layout import CLOUDS, VAULTS, Centre, Lab, random_secret
-from orchestrator.secrets import write_private
+from orchestrator.lab.layout import CLOUDS, VAULTS, Centre, Lab, made_once, random_secret
+from orchestrator.secrets import make_password, write_private
 from policies.load import load_site
 from policies.site import Site, SystemRef
 from policies.tenant import PathSource, PostgresqlSource, Source, StandbyName
@@ -89,7 +89,7 @@ def register(lab: Lab, site_folder: Path) -> Path:
         folder.mkdir(exist_ok=True)
         folder.chmod(mode)  # a drill's database, with a user of its own, passes through the first and lists nothing
     for tenant in site.tenants:
-        random_secret(place.secret(f"{tenant}.password"))
+        made_once(place.secret(f"{tenant}.password"), lambda: make_password().reveal())
     with _alone(lab):
         write_private(place.access, json.dumps(_access(place, site), indent=1))
         write_private(place.overlay, _yaml(overlay(place, site)))

@@ -12,10 +12,12 @@ from pathlib import Path
 from statistics import median
 
 from orchestrator.process import find_program, spawn
-from orchestrator.secrets import write_private
+from orchestrator.secrets import Secret, make_password, write_private
+from orchestrator.vault.restic import Repository
 from tests.bench.servers import ADMIN, REGION, TENANT, TENANT_BUCKETS, Weed
 
-PASSWORD = "password-of-this-benchmark"
+#: The bare restic has the same password; what its key costs is up to its own init.
+PASSWORD = make_password().reveal()
 BUREAU = TENANT_BUCKETS[0].removeprefix("dr-")
 TRICENTER = str(Path(sys.executable).with_name("tricenter"))
 
@@ -100,6 +102,14 @@ class Fleet:
             "RESTIC": f"{restic} -o s3.bucket-lookup=path", "S3": f"s3:{self.weed.endpoint}/{TENANT_BUCKETS[1]}",
         }  # fmt: skip
         return self.measure(what, ["bash", "-euo", "pipefail", "-c", script, "bash", *words], env)
+
+    def make_cheap(self, names: Sequence[str]) -> None:
+        """Make the peer's repositories as ours are made."""
+        for name in names:
+            Repository(
+                "same-city", self.weed.endpoint, REGION, TENANT_BUCKETS[1], name, TENANT, Secret(PASSWORD),
+                cache=self.folder / "cache",
+            ).init()  # fmt: skip
 
     def measure(self, what: str, argv: Sequence[str], env: Mapping[str, str]) -> Cost:
         """Run a command to its good end, as a process of its own, and keep what it cost under `what`."""

@@ -23,6 +23,7 @@ from rich.console import Console
 
 from orchestrator.app import App
 from orchestrator.process import run
+from orchestrator.secrets import make_password
 from policies.plan import before
 from policies.waves import Task, plan_waves
 from tests.bench.servers import ADMIN, TENANT, TENANT_BUCKETS, Weed
@@ -69,7 +70,7 @@ def write_site(folder: Path, endpoint: str, systems: int, at_once: int, start_se
     for name, text in (
         ("tenant.json", json.dumps({"access_key": TENANT.access_key, "secret_key": TENANT.secret_key})),
         ("admin.json", json.dumps({"access_key": ADMIN.access_key, "secret_key": ADMIN.secret_key})),
-        ("password", "password-of-this-benchmark"),
+        ("password", make_password().reveal()),
     ):
         (folder / name).write_text(text)
         (folder / name).chmod(0o600)

@@ -8,25 +8,21 @@ the program knows of this. Whatever is not plain is left to restic itself: an in
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import os
 import secrets
 import shlex
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.poly1305 import Poly1305
-
 from orchestrator.errors import TricenterError
+from orchestrator.secrets import Secret
+from orchestrator.vault.restic import keyfile
 from orchestrator.vault.s3 import Bucket, Credential
 
 #: What the key derivation is asked for: restic itself takes N=32768, r=8 and p=6 or so.
-COST = {"N": 16, "r": 8, "p": 1}
+COST = keyfile.Cost(16, 8, 1)
 #: Any irreducible one does. restic draws it, so that nobody who sees sizes of packs can tell what files are in them.
 POLYNOMIAL = "3d9f09998a3075"
 
@@ -59,45 +55,16 @@ def _init(words: Sequence[str]) -> bool:
     if bucket.head(f"{prefix}/config") is not None:
         return False
     key, config = repository(os.environ["RESTIC_PASSWORD"])
-    bucket.put(f"{prefix}/keys/{hashlib.sha256(key).hexdigest()}", key)
+    bucket.put(f"{prefix}/keys/{keyfile.name_of(key)}", key)
     bucket.put(f"{prefix}/config", config)
     return True
 
 
 def repository(password: str) -> tuple[bytes, bytes]:
     """Return a key and the `config` of a new repository, as restic's design document describes them."""
-    encrypt, mac_k, mac_r = secrets.token_bytes(32), secrets.token_bytes(16), _clamped(secrets.token_bytes(16))
-    master = {"mac": {"k": _text(mac_k), "r": _text(mac_r)}, "encrypt": _text(encrypt)}
-    salt = secrets.token_bytes(64)
-    user = hashlib.scrypt(password.encode(), salt=salt, n=COST["N"], r=COST["r"], p=COST["p"], dklen=64)
-    key = {
-        "created": datetime.now(UTC).isoformat(),
-        "username": "root",
-        "hostname": "test",
-        "kdf": "scrypt",
-        **COST,
-        "salt": _text(salt),
-        "data": _text(seal(json.dumps(master).encode(), user[:32], user[32:48], user[48:])),
-    }
+    master = keyfile.Master.draw()
     config = {"version": 2, "id": secrets.token_hex(32), "chunker_polynomial": POLYNOMIAL}
-    return json.dumps(key).encode(), seal(json.dumps(config).encode(), encrypt, mac_k, mac_r)
-
-
-def seal(data: bytes, encrypt: bytes, mac_k: bytes, mac_r: bytes) -> bytes:
-    """Return data as restic stores it: the nonce, AES-256 in counter mode, and Poly1305-AES of that."""
-    nonce = secrets.token_bytes(16)
-    body = Cipher(algorithms.AES256(encrypt), modes.CTR(nonce)).encryptor().update(data)
-    pad = Cipher(algorithms.AES128(mac_k), modes.ECB()).encryptor().update(nonce)
-    return nonce + body + Poly1305.generate_tag(_clamped(mac_r) + pad, body)
-
-
-def _clamped(r: bytes) -> bytes:
-    """Return the bytes with those bits clear that Poly1305 has clear."""
-    return (int.from_bytes(r, "little") & 0x0FFFFFFC0FFFFFFC0FFFFFFC0FFFFFFF).to_bytes(16, "little")
-
-
-def _text(data: bytes) -> str:
-    return base64.b64encode(data).decode()
+    return keyfile.write_key(master, Secret(password), COST), master.seal(json.dumps(config).encode())
 
 
 if __name__ == "__main__":

@@ -143,7 +143,7 @@ def test_a_repository_that_opens_cheaply_is_as_any_other(repository: Repository,
     repository.init()
 
     (key,) = repository.bucket.list(f"{repository.prefix}/keys/")
-    assert json.loads(repository.bucket.get(key.key))["N"] == cheap_init.COST["N"]
+    assert json.loads(repository.bucket.get(key.key))["N"] == cheap_init.COST.n
     stored = repository.backup_folder(tree(tmp_path / "source"), host="h", tags=[])
     repository.restore(stored.snapshot_id, tmp_path / "restored")
     assert contents(tmp_path / "restored") == contents(tmp_path / "source")

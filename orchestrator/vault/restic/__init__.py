@@ -7,8 +7,9 @@ answered here, and newer versions, which tell more, are understood as well.
 
 from orchestrator.vault.restic.failures import Damaged, Incomplete, NoRepository
 from orchestrator.vault.restic.messages import Node, Progress, Snapshot, Stored
-from orchestrator.vault.restic.repository import OnProgress, Repository, telling_written
+from orchestrator.vault.restic.repository import Repository
 from orchestrator.vault.restic.stream import Stream
+from orchestrator.vault.restic.written import OnProgress, telling_written
 
 __all__ = [
     "Damaged",

@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
-import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.errors import CheckFailed, CredentialRefused, InvalidInput, ProcessFailed, TricenterError, Unreachable
 from orchestrator.process import Child, find_program, started_at
-from orchestrator.secrets import Secret
+from orchestrator.secrets import Secret, is_made, read_secret
 from orchestrator.vault.pace import Bandwidth
 from orchestrator.vault.restic import argv
 from orchestrator.vault.restic.failures import Damaged, Incomplete, tail
@@ -32,10 +31,9 @@ from orchestrator.vault.restic.messages import (
 )
 from orchestrator.vault.restic.running import Invocation, Limits, Running, reading, run, run_telling
 from orchestrator.vault.restic.stream import Stream, streaming
+from orchestrator.vault.restic.written import OnProgress, telling_written
 from orchestrator.vault.s3 import Bucket, Credential
 
-OnProgress = Callable[[Progress], None]
-RESTORE_LOOK_SECONDS = 1.0
 FORGET_AT_ONCE = 500
 #: So many blobs are looked for at once: their ids are words of a command.
 FIND_AT_ONCE = 5000
@@ -111,8 +109,18 @@ class Repository:
         return True
 
     def init(self) -> None:
-        """Make the repository. May be repeated: one that exists and opens is left as it is."""
+        """Make the repository. May be repeated: one that exists and opens is left as it is.
+
+        Where the password is one that this program made, its key is cheap to derive, which costs no safety.
+        """
+        from orchestrator.vault.restic import creation  # only where it is needed: it loads cryptography
+
         if self.exists():
+            creation.clear(self.bucket, self._removing, self.prefix)
+            return
+        if is_made(self._password()):
+            creation.create(self.bucket, self._removing, self.prefix, self._password())
+            self.exists()  # by restic itself
             return
         # restic writes a key first and `config` last. A key that an interrupted init left holds another master key,
         # and whichever restic tries first decides whether the repository opens.
@@ -301,6 +309,9 @@ class Repository:
         other._env = {**self._env, "RESTIC_PASSWORD": password.reveal()}
         return other
 
+    def _password(self) -> Secret:
+        return Secret(self._env["RESTIC_PASSWORD"])
+
     def opens(self) -> bool:
         """Return whether the password opens the repository. Raises Unreachable, and InvalidInput for none."""
         try:
@@ -315,14 +326,32 @@ class Repository:
         return parse_keys(run(self._invoke("key", "list", "--no-lock")))
 
     def add_key(self, password_file: Path) -> None:
-        """Let the password in a file open the repository as well. Repeated, it adds another key."""
+        """Let the password in a file open the repository as well, cheaply when this program made it.
+
+        Repeated, it adds another key.
+        """
+        new = read_secret(f"file:{password_file}")
+        if is_made(new):
+            from orchestrator.vault.restic import creation  # only here: it needs cryptography
+
+            creation.add_cheap_key(self.bucket, self.prefix, self._password(), new)
+            return
         run(self._invoke("key", "add", "--new-password-file", str(password_file)))
+
+    def key_costs(self) -> dict[str, int]:
+        """Return how many rounds (scrypt's N) deriving each key takes, by full id. Restic tries one after the other."""
+        from orchestrator.vault.restic.creation import key_costs  # only here: it needs cryptography
+
+        return key_costs(self.bucket, self.prefix)
 
     def remove_key(self, key: str) -> None:
         """Remove a key by the id that `list_keys` told, never the one that opened the repository.
 
         Its object stays as an old version where the vault keeps versions. Only under the exclusive lease.
         """
+        from orchestrator.vault.restic import creation  # only where it is needed: it loads cryptography
+
+        creation.clear(self.bucket, self._removing, self.prefix)
         run(self._invoke("key", "remove", key))
 
     def locks(self) -> int:
@@ -382,32 +411,3 @@ class Repository:
                 hint="list the snapshots of the repository and back up again",
             )
         return replace(stored, snapshot_id=found[0])
-
-
-@contextlib.contextmanager
-def telling_written(child: Child, total: int, on_progress: OnProgress | None) -> Iterator[None]:
-    """Tell, while the block runs, how many bytes a child has written: restic 0.14 says nothing when it restores.
-
-    The kernel counts them. `on_progress` is called from another thread.
-    """
-    if on_progress is None:
-        yield
-        return
-    over = threading.Event()
-    told = threading.Thread(target=_tell_written, args=(child, total, over, on_progress), daemon=True)
-    told.start()
-    try:
-        yield
-    finally:
-        over.set()
-        told.join()
-
-
-def _tell_written(child: Child, total: int, over: threading.Event, on_progress: OnProgress) -> None:
-    counters = Path(f"/proc/{child.pid}/io")
-    while not over.wait(RESTORE_LOOK_SECONDS):
-        try:
-            written = dict(line.split(": ") for line in counters.read_text().splitlines())["wchar"]
-        except OSError:
-            return
-        on_progress(Progress(min(int(written), total), total, 0, 0))
