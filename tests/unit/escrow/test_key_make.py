@@ -15,9 +15,9 @@ from orchestrator.secrets import is_made, read_secret
 def test_it_writes_a_made_password_once(tmp_path: Path) -> None:
     path = tmp_path / "secrets" / "bureau.password"
 
-    assert CliRunner().invoke(key, ["make", str(path)], obj=App()).exit_code == 0
+    assert CliRunner().invoke(key, ["make", str(path)], obj=App(None, None)).exit_code == 0
     made = read_secret(f"file:{path}")
-    again = CliRunner().invoke(key, ["make", str(path)], obj=App())
+    again = CliRunner().invoke(key, ["make", str(path)], obj=App(None, None))
 
     assert is_made(made)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
