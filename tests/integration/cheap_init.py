@@ -29,7 +29,9 @@ POLYNOMIAL = "3d9f09998a3075"
 
 def program(folder: Path, restic: str) -> Path:
     """Write into `folder` a program `restic` that is this one, and makes repositories here. Return the folder."""
-    own = shlex.join([sys.executable, str(Path(__file__).resolve()), restic])
+    # restic is started with few variables: whichever copy of the program these tests are of must be found.
+    root = Path(__file__).resolve().parents[2]
+    own = shlex.join(["env", f"PYTHONPATH={root}", sys.executable, str(Path(__file__).resolve()), restic])
     script = f'#!/bin/sh\nfor word; do [ "$word" = init ] && exec {own} "$@"; done\nexec {shlex.quote(restic)} "$@"\n'
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "restic").write_text(script, encoding="utf-8")
