@@ -31,13 +31,14 @@ from orchestrator.catalogue.key_tables import escrow_bundles as escrow_bundles
 from orchestrator.catalogue.key_tables import escrow_checks as escrow_checks
 from orchestrator.catalogue.key_tables import key_accesses as key_accesses
 from orchestrator.catalogue.key_tables import key_checks as key_checks
+from orchestrator.catalogue.life_tables import tenant_lives as tenant_lives
 from orchestrator.catalogue.notice_tables import messages as messages
 from orchestrator.catalogue.notice_tables import notice_marks as notice_marks
 from orchestrator.catalogue.notice_tables import notices as notices
 from orchestrator.catalogue.notice_tables import tellings as tellings
 
 #: Raised whenever a table changes: the number of the newest step of `migrations/versions`.
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 #: One row: which version of the tables this is.
 schema = Table("schema", metadata, Column("version", Integer, nullable=False))
