@@ -60,6 +60,7 @@ FLOWS = {
     "rejoin": "drills.rejoin:REJOIN",
     "quarantine": "drills.rejoin:QUARANTINE_FLOW",
     "tenant-apply": "orchestrator.tenants.flows:TENANT_APPLY",
+    "tenant-rotate": "orchestrator.tenants.rotating:TENANT_ROTATE",
     "tenant-drift": "orchestrator.tenants.flows:TENANT_DRIFT",
 }
 

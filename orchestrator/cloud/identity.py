@@ -259,6 +259,12 @@ def issue_application_credential(
     return IssuedCredential(issued.id, issued.secret)
 
 
+def delete_application_credential(connection: Connection, user_id: str, credential_id: str) -> None:
+    """Delete a user's application credential. One that is gone already is fine."""
+    path = f"/users/{user_id}/application_credentials/{credential_id}"
+    sent(connection, "identity", "DELETE", path, "delete an application credential")
+
+
 def _grant_path(given: Grant) -> str:
     return f"/projects/{given.project_id}/{given.holder}s/{given.holder_id}/roles/{given.role_id}"
 

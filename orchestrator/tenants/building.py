@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import secrets
 from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
-
 from orchestrator.cloud import identity, links, network, quotas, security
-from orchestrator.cloud.connection import Login, connect_as, writes
+from orchestrator.cloud.connection import Login
 from orchestrator.cloud.credentials import credential_file, entry
-from orchestrator.errors import CredentialRefused, TricenterError
+from orchestrator.errors import TricenterError
 from orchestrator.secrets import write_private
 from orchestrator.tenants import items
 from orchestrator.tenants.desired import SERVICE_USER, Target
+from orchestrator.tenants.issuing import issue, new_password
 from orchestrator.tenants.items import Item
 from orchestrator.tenants.place import Place
 from orchestrator.tenants.planning import Action
-
-PASSWORD_BYTES = 24
-
-#: Keystone revokes tokens by the second: a login in the second of a password change may be refused once or twice.
-REVOCATION_SECONDS = 5.0
 
 #: The collections of Neutron, as its tags are addressed.
 COLLECTIONS = {
@@ -73,7 +66,7 @@ def _(item: items.Group, place: Place) -> str:
 
 @create.register
 def _(item: items.User, place: Place) -> str:
-    password = secrets.token_urlsafe(PASSWORD_BYTES)
+    password = new_password()
     if item.name == SERVICE_USER:
         place.passwords[item.name] = password
     else:
@@ -364,27 +357,12 @@ def _issue(item: items.Credential, place: Place) -> str:
     """
     user_id = place.id_of("user", item.user)
     if item.user not in place.passwords:
-        password = secrets.token_urlsafe(PASSWORD_BYTES)
+        password = new_password()
         identity.update(place.connection, "user", user_id, password=password)
         place.passwords[item.user] = password
     login = Login(user_id, place.passwords[item.user], place.project_id)
-    again = Retrying(
-        retry=retry_if_exception_type(CredentialRefused),
-        wait=wait_fixed(1),
-        stop=stop_after_delay(REVOCATION_SECONDS),
-        reraise=True,
-    )
-    issued = again(_issue_as, login, item, place)
+    issued, sent = issue(place.connection, login, item.name, item.role)
+    place.other_writes += sent
     path = credential_file(place.secrets_folder, place.target.tenant, place.target.centre)
     write_private(path, entry(place.connection, place.target.tenant, issued))
     return issued.id
-
-
-def _issue_as(login: Login, item: items.Credential, place: Place) -> identity.IssuedCredential:
-    user = connect_as(place.connection, login)
-    try:
-        return identity.issue_application_credential(
-            user, login.user_id, item.name, role=item.role, description="made by Tricenter for backup and recovery"
-        )
-    finally:
-        place.other_writes += writes(user)

@@ -18,6 +18,7 @@ from orchestrator.tenants.flows import LEASE
 from orchestrator.tenants.looking import Looks, look
 from orchestrator.tenants.planning import Action
 from orchestrator.tenants.rebuild_commands import rebuild_command
+from orchestrator.tenants.rotate_commands import rotate_command
 from policies.tiers import CentreName
 
 if TYPE_CHECKING:
@@ -198,3 +199,4 @@ def _tell_of_passwords(app: App, done: Sequence[Action]) -> None:
 
 
 tenant.add_command(rebuild_command(_confirm, _progress))
+tenant.add_command(rotate_command(_confirm))

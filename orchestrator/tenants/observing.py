@@ -85,9 +85,17 @@ def _links(
 
 
 def _credentials(details: Details) -> Iterator[Seen]:
+    """The one that the file names is the tenant's, whatever it is called: a rotation gives it a new name.
+
+    Beside it, others of ours are what an interrupted rotation has left, and the next one takes away.
+    """
+    in_use = any(each.id == details.stored_credential and each.ours for each in details.credentials)
     for each in details.credentials:
-        state = "present" if each.id == details.stored_credential else "missing"
-        item = items.Credential(each.name, user=SERVICE_USER, role=SERVICE_ROLE, secret_file=state)
+        if each.ours and each.id == details.stored_credential:
+            name, state = SERVICE_USER, "present"
+        else:
+            name, state = f"{each.name} left {each.id}" if in_use and each.ours else each.name, "missing"
+        item = items.Credential(name, user=SERVICE_USER, role=SERVICE_ROLE, secret_file=state)
         yield Seen(each.id, each.ours, item)
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +13,8 @@ from typing import Any
 import pytest
 
 from orchestrator import cli
+from orchestrator.cloud.credentials import credential_file, stored_id
+from orchestrator.tenants import rotating
 from tests.integration.tenant_sites import TenantSite, purge
 
 pytestmark = pytest.mark.integration
@@ -119,3 +125,55 @@ def test_a_tenant_has_its_class_and_its_approved_link_until_the_approval_is_with
     left = _routers(site, tenant)
     assert set(left) == {"public", "internet"}
     assert [each.routes for each in left.values()] == [[], []]
+
+
+#: Runs the command line, and dies by kill -9 where it would call this function of the rotation.
+KILLED_AT = """
+import os, signal, sys
+from orchestrator import cli
+from orchestrator.tenants import rotating
+setattr(rotating, sys.argv[1], lambda *given, **named: os.kill(os.getpid(), signal.SIGKILL))
+cli.run(sys.argv[2:])
+"""
+
+#: What a rotation comes to next, at each moment at which it is cut off, and how many credentials are there then.
+MOMENTS = (("write_private", 2), ("prove", 3), ("_put_in_place", 4), ("_delete_others", 5))
+
+
+def test_a_rotation_that_is_cut_off_leaves_a_credential_that_works_and_the_next_one_clears_up(
+    site: NounSite, tenant: str, tricenter: Command
+) -> None:
+    assert tricenter("apply", "--yes")[0] == 0
+    file = credential_file(site.state / "secrets", tenant, "production")
+    admin = site.admin("production")
+    project = _project(site, tenant)
+    (user,) = admin.identity.users(name="tricenter", domain_id=project.domain_id)
+
+    def there() -> set[str]:
+        return {each.id for each in admin.identity.application_credentials(user=user.id)}
+
+    first = stored_id(file)
+    assert there() == {first}
+    for moment, count in MOMENTS:
+        arguments = [*site.arguments, "rotate", tenant, "--centre", "production", "--yes"]
+        done = subprocess.run([sys.executable, "-c", KILLED_AT, moment, *arguments], capture_output=True, timeout=60)
+        assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+        assert len(there()) == count
+        rotating.prove(file, tenant, project.id)
+    in_use = stored_id(file)
+    assert in_use != first  # the last of the four stood in its place already
+
+    code, out, err = tricenter("rotate", tenant, "--dry-run", "--output", "json")
+    assert code == 0, err
+    (row,) = json.loads(out)
+    assert row["old"] == in_use
+    assert set(row["left"]) == there() - {in_use}
+    assert "0 to create, 0 to update" in tricenter("plan")[1]
+
+    code, _, err = tricenter("rotate", tenant, "--yes")
+    assert code == 0, err
+    assert there() == {stored_id(file)}
+    assert in_use not in there()
+    rotating.prove(file, tenant, project.id)
+    assert not rotating.next_file(site.state / "secrets", tenant, "production").exists()
+    assert file.stat().st_mode & 0o777 == 0o600

@@ -115,6 +115,20 @@ def test_a_lost_or_other_credential_file_is_shown() -> None:
         assert told(wanted, changed) == ["update application credential tricenter.secret_file missing → present"]
 
 
+def test_the_credential_that_the_file_names_is_the_tenants_whatever_a_rotation_called_it() -> None:
+    wanted, survey = as_applied()
+    rotated = (
+        identity.ApplicationCredential("ac", "tricenter", marked("x"), True),
+        identity.ApplicationCredential("new", "tricenter-1a2b", marked("x"), True),
+        identity.ApplicationCredential("theirs", "ci", "", False),
+    )
+    details = replace(survey.details["land"], credentials=rotated, stored_credential="new")
+    changed = replace(survey, details={"land": details})
+    assert told(wanted, changed) == []
+    found = [key[1] for key in observe(changed, "land") if key[0] == "application credential"]
+    assert found == ["tricenter left ac", "tricenter", "ci"]
+
+
 def test_an_extra_rule_of_ours_goes_and_one_by_hand_stays() -> None:
     wanted, survey = as_applied()
     baseline, default = survey.security_groups
