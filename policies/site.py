@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from policies.address_plan import ZoneBlocks
 from policies.bandwidth import BandwidthWindow, overlap_misfits
+from policies.drift import Drift
 from policies.escrow import Escrow
 from policies.limits import Limit, Slot
 from policies.notifications import Notifications
@@ -260,6 +261,7 @@ class SiteFile(Model):
         default_factory=dict, description="how much runs at once: by kind (vault) or by name (vault:provincial)"
     )
     timezone: TimeZone = Field("Asia/Shanghai", description="the zone that windows and blackouts are written in")
+    drift: Drift = Field(Drift(), description="what becomes of what is changed by hand in the clouds and vaults")
     tenant_drift_every: Span = Field(timedelta(days=1), description="a look at each cloud for what drifted")
     plan_check_every: Span = Field(timedelta(days=1), description="a look at whether each plan is ready")
     keep_runs: Span = Field(

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from policies.archive import ArchiveRule
+from policies.drift import Drift
 from policies.excludes import Excludes, pattern_fault, place_fault
 from policies.hooks import NO_HOOKS, Hooks
 from policies.quota import Quota
@@ -306,3 +307,4 @@ class Tenant(Model):
     zone_links: tuple[ZoneLink, ...] = Field((), description="networks of different zones that may meet")
     security_groups: dict[Name, SecurityGroup] = Field(default_factory=dict)
     systems: dict[Name, System] = Field(min_length=1)
+    drift: Drift | None = Field(None, description="what becomes of what is changed by hand; the site's when not given")

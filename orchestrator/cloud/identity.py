@@ -21,6 +21,7 @@ class Domain:
     name: str
     description: str
     ours: bool
+    enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Project:
     description: str
     tags: tuple[str, ...]
     ours: bool
+    enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class User:
     description: str
     email: str | None
     ours: bool
+    enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +212,8 @@ def update(connection: Connection, noun: str, object_id: str, **values: Any) -> 
     """Change a domain, project, group or user. A description is given the mark."""
     if "description" in values:
         values["description"] = marked(values["description"])
+    if "enabled" in values:
+        values["is_enabled"] = values.pop("enabled")
     change = getattr(connection.identity, f"update_{noun}")
     with explained(cloud_name(connection), f"update {noun}"):
         repeat(lambda: change(object_id, **values))
@@ -270,14 +275,14 @@ def _grant_path(given: Grant) -> str:
 
 
 def _domain(found: Any) -> Domain:
-    return Domain(found.id, found.name, found.description or "", is_ours(found.description))
+    ours, enabled = is_ours(found.description), found.is_enabled is not False
+    return Domain(found.id, found.name, found.description or "", ours, enabled)
 
 
 def _project(found: Any) -> Project:
     tags = tuple(found.tags or ())
-    return Project(
-        found.id, found.name, found.domain_id, found.description or "", tags, is_ours(found.description, tags)
-    )
+    ours, enabled = is_ours(found.description, tags), found.is_enabled is not False
+    return Project(found.id, found.name, found.domain_id, found.description or "", tags, ours, enabled)
 
 
 def _group(found: Any) -> Group:
@@ -285,4 +290,5 @@ def _group(found: Any) -> Group:
 
 
 def _user(found: Any) -> User:
-    return User(found.id, found.name, found.domain_id, found.description or "", found.email, is_ours(found.description))
+    ours, enabled = is_ours(found.description), found.is_enabled is not False
+    return User(found.id, found.name, found.domain_id, found.description or "", found.email, ours, enabled)

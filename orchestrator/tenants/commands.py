@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from orchestrator.errors import Refused, UnknownName
-from orchestrator.tenants import showing
+from orchestrator.tenants import review, showing
 from orchestrator.tenants.applying import Program, apply, raise_for
 from orchestrator.tenants.desired import CENTRES, Desired, all_desired
-from orchestrator.tenants.flows import LEASE
+from orchestrator.tenants.drift_commands import drift_command
+from orchestrator.tenants.drift_run import LEASE
 from orchestrator.tenants.looking import Looks, look
 from orchestrator.tenants.planning import Action
 from orchestrator.tenants.rebuild_commands import rebuild_command
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 output_option = click.option(
     "--output", type=click.Choice(["table", "json"]), default="table", help="输出格式 how to print"
+)
+review_option = click.option(
+    "--output", type=click.Choice(["table", "json", "markdown"]), default="table", help="输出格式 how to print"
 )
 centre_option = click.option("--centre", type=click.Choice(CENTRES), help="只看一个中心 this centre only")
 destroy_option = click.option(
@@ -45,7 +49,7 @@ def tenant() -> None:
 @tenants_argument
 @centre_option
 @destroy_option
-@output_option
+@review_option
 @click.pass_obj
 def plan_command(
     app: App, tenants: tuple[str, ...], centre: CentreName | None, allow_destroy: bool, output: str
@@ -137,6 +141,8 @@ def _looked(app: App, wanted: Sequence[Desired], allow_destroy: bool = False) ->
 def _show_plan(app: App, looks: Looks, output: str) -> None:
     if output == "json":
         showing.print_json(app.console, showing.plan_json(looks))
+    elif output == "markdown":
+        review.print_markdown(app.console, review.plan_markdown(looks))
     else:
         showing.print_plan(app.console, looks)
     if error := showing.explain_unreachable(looks):
@@ -200,3 +206,4 @@ def _tell_of_passwords(app: App, done: Sequence[Action]) -> None:
 
 tenant.add_command(rebuild_command(_confirm, _progress))
 tenant.add_command(rotate_command(_confirm))
+tenant.add_command(drift_command(_confirm, _progress))

@@ -7,36 +7,27 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from orchestrator.catalogue import leases
-from orchestrator.catalogue.store import Catalogue
 from orchestrator.engine.port import FlowSpec, Run
 from orchestrator.errors import CheckFailed, InvalidInput, Refused, UnknownName
 from orchestrator.tenants.applying import (
     FLOW,
     Connections,
     Outcome,
-    Program,
     carry_out_all,
     slots_of,
     subject_of,
 )
 from orchestrator.tenants.desired import CENTRES, Desired, all_desired
+from orchestrator.tenants.drift_run import LEASE, Town, look_for_drift
 from orchestrator.tenants.looking import Look, look
 from orchestrator.tenants.planning import Approval, conflicts
 from policies.tiers import CentreName
 
-LEASE = "tenant-apply"
 APPROVAL = "approve"
 APPROVAL_SECONDS = 48 * 3600.0
-
-
-class Town(Program, Protocol):
-    """What these flows need of the object graph."""
-
-    @property
-    def catalogue(self) -> Catalogue: ...
 
 
 def _apply(run: Run, program: Town, arguments: Mapping[str, str]) -> dict[str, Any]:
@@ -82,20 +73,8 @@ def _carry_out(run: Run, program: Town, wanted: Desired, approved: Approval, all
 
 
 def _drift(run: Run, program: Town, arguments: Mapping[str, str]) -> dict[str, int]:
-    """Count what differs from the site at one centre, tenant by tenant. Changes nothing there."""
-    centre = _centre(arguments["centre"])
-    wanted = all_desired(program.site, sorted(program.site.tenants), centre)
-
-    def survey() -> dict[str, int]:
-        looks = look(program, wanted)
-        for error in looks.unreachable.values():
-            raise error
-        return {each.target.tenant: len(each.actions) for each in looks.found}
-
-    counted = run.attempt("look", survey)
-    for tenant, pending in counted.items():
-        program.catalogue.record_look(tenant, centre, pending=pending)
-    return {"tenants": len(counted), "drifted": sum(pending > 0 for pending in counted.values())}
+    """Note what differs from the site at one centre, and make again what policy lets be healed. Destroys nothing."""
+    return look_for_drift(run, program, _centre(arguments["centre"]))
 
 
 def _wanted(program: Town, tenant: str, centre: str) -> Desired:

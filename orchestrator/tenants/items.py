@@ -59,12 +59,14 @@ class Item:
 class Domain(Item):
     noun = "domain"
     description: str
+    enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Project(Item):
     noun = "project"
     description: str
+    enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class User(Item):
     destroyable = True
     description: str
     email: str | None = None
+    enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +275,7 @@ class Seen:
     """An item as it was found: its id there, and whether Tricenter created it.
 
     `inside` is the id of what it stands in: a subnet's network, an interface's subnet. What a drill made is `passing`:
-    the drill takes it away itself.
+    the drill takes it away itself. `called` is its name there, when somebody has given it another one.
     """
 
     id: str
@@ -280,6 +283,7 @@ class Seen:
     item: Item
     inside: str = ""
     passing: bool = False
+    called: str = ""
 
 
 #: What was found of a tenant at a centre. Neutron allows one name twice, so there may be several of a key.

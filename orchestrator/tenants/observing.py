@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 from orchestrator.cloud import identity
 from orchestrator.cloud.marks import TAG, is_of_any_drill, unmarked
@@ -21,8 +22,21 @@ from orchestrator.tenants.desired import (
     route_item,
     rule_item,
 )
-from orchestrator.tenants.items import Key, Observed, Seen
+from orchestrator.tenants.items import Item, Key, Observed, Seen
 from orchestrator.tenants.survey import Details, Survey
+
+
+class Owned(Protocol):
+    """An object of a cloud that carries the mark, or does not."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def ours(self) -> bool: ...
+
+    @property
+    def description(self) -> str: ...
 
 
 def observe(survey: Survey, tenant: str) -> Observed:
@@ -41,19 +55,22 @@ def _seen(survey: Survey, tenant: str) -> Iterator[Seen]:
     domain = survey.domains.get(tenant)
     if domain is None:
         return
-    yield Seen(domain.id, domain.ours, items.Domain(domain.name, unmarked(domain.description)))
+    about = unmarked(domain.description)
+    yield _seen_as(survey, domain, items.Domain(domain.name, about, domain.enabled))
     if not domain.ours:
         return
     users = {each.id: each for each in survey.users if each.domain_id == domain.id}
     groups = {each.id: each for each in survey.groups if each.domain_id == domain.id}
     for user in users.values():
-        yield Seen(user.id, user.ours, items.User(user.name, unmarked(user.description), user.email))
+        about = unmarked(user.description)
+        yield _seen_as(survey, user, items.User(user.name, about, user.email, user.enabled))
     for group in groups.values():
-        yield Seen(group.id, group.ours, items.Group(group.name, unmarked(group.description)))
+        yield _seen_as(survey, group, items.Group(group.name, unmarked(group.description)))
     project = survey.project_of(tenant)
     if project is None:
         return
-    yield Seen(project.id, project.ours, items.Project(project.name, unmarked(project.description)))
+    about = unmarked(project.description)
+    yield _seen_as(survey, project, items.Project(project.name, about, project.enabled))
     details = survey.details.get(tenant, Details())
     yield from _links(survey, details, project, users, groups)
     yield from _credentials(details)
@@ -61,6 +78,11 @@ def _seen(survey: Survey, tenant: str) -> Iterator[Seen]:
         yield Seen(project.id, True, items.Quota(service, limits))
     yield from _networks(survey, project.id)
     yield from _security(survey, project.id)
+
+
+def _seen_as(survey: Survey, found: Owned, item: Item, inside: str = "") -> Seen:
+    called = survey.called.get(found.id, "")
+    return Seen(found.id, found.ours, item, inside, is_of_any_drill(found.description), called)
 
 
 def _links(
@@ -105,13 +127,13 @@ def _networks(survey: Survey, project_id: str) -> Iterator[Seen]:
         if network.project_id == project_id:
             about = unmarked(network.description)
             lan = items.Network(network.name, about, TAG in network.tags)
-            yield Seen(network.id, network.ours, lan, passing=is_of_any_drill(network.description))
+            yield _seen_as(survey, network, lan)
     routers = {each.id: each for each in survey.routers if each.project_id == project_id}
     for router in routers.values():
         external = names.get(router.external_network_id or "")
         about = unmarked(router.description)
         made = items.Router(router.name, about, external, TAG in router.tags)
-        yield Seen(router.id, router.ours, made, passing=is_of_any_drill(router.description))
+        yield _seen_as(survey, router, made)
     subnets = {each.id: each for each in survey.subnets if each.project_id == project_id}
     for subnet in subnets.values():
         item = items.Subnet(
@@ -122,7 +144,7 @@ def _networks(survey: Survey, project_id: str) -> Iterator[Seen]:
             unmarked(subnet.description),
             TAG in subnet.tags,
         )
-        yield Seen(subnet.id, subnet.ours, item, subnet.network_id, is_of_any_drill(subnet.description))
+        yield _seen_as(survey, subnet, item, subnet.network_id)
     for interface in survey.interfaces:
         if interface.subnet_id in subnets and interface.router_id in routers:
             subnet, router = subnets[interface.subnet_id], routers[interface.router_id]
@@ -146,7 +168,7 @@ def _security(survey: Survey, project_id: str) -> Iterator[Seen]:
             continue
         about = unmarked(group.description)
         item = items.SecurityGroup(group.name, about, tag=TAG in group.tags)
-        yield Seen(group.id, group.ours, item, passing=is_of_any_drill(group.description))
+        yield _seen_as(survey, group, item)
         if group.ours:
             for each in group.rules:
                 yield Seen(each.id, each.ours, rule_item(group.name, each.rule))

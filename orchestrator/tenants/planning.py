@@ -9,7 +9,7 @@ from typing import Literal
 from orchestrator.tenants.desired import Desired, Target
 from orchestrator.tenants.items import Item, Key, Observed, Seen, Value
 
-Kind = Literal["create", "update", "remove", "destroy", "conflict"]
+Kind = Literal["create", "update", "remove", "destroy", "conflict", "extra"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Action:
 
     def _tells(self, change: Change) -> bool:
         """Tell whether a value of something new says more than its name does."""
-        if change.field in ("description", "secret_file", "tag"):
+        if change.field in ("description", "secret_file", "tag", "enabled"):
             return False
         return change.after not in ("", (), None, self.item.name)
 
@@ -156,7 +156,8 @@ def _act(target: Target, item: Item, observed: Observed) -> Action | None:
 
 
 def _update(target: Target, item: Item, seen: Seen) -> Action | None:
-    changes = tuple(_differences(item, seen.item))
+    called = (Change("name", seen.called, item.name),) if seen.called else ()
+    changes = (*called, *_differences(item, seen.item))
     fixed = [each for each in changes if each.field in item.fixed]
     if fixed:
         told = ", ".join(str(each) for each in fixed)

@@ -25,6 +25,7 @@ SIGNS: Mapping[Kind, tuple[str, str]] = {
     "remove": ("-", "red"),
     "destroy": ("x", "bold red"),
     "conflict": ("!", "bold red"),
+    "extra": ("?", "magenta"),
 }
 
 

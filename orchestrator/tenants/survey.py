@@ -7,7 +7,7 @@ compute and block storage quotas, who is in the group, and the service user's cr
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +17,7 @@ from orchestrator.cloud.credentials import credential_file, stored_id
 from orchestrator.errors import InvalidInput
 from orchestrator.tenants import items
 from orchestrator.tenants.desired import SERVICE_USER, Desired, group_name
+from orchestrator.tenants.renames import restored
 
 T = TypeVar("T", identity.Group, identity.User)
 
@@ -49,6 +50,8 @@ class Survey:
     interfaces: Collection[network.Interface]
     security_groups: Collection[security.SecurityGroup]
     details: Mapping[str, Details]
+    #: By id what somebody has given another name: the name that it has there. Here all have those that are wanted.
+    called: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def external_networks(self) -> dict[str, str]:
@@ -87,8 +90,9 @@ def survey(
         details={},
     )
     _check(found, connection, wanted)
+    found = restored(found, wanted)
     details = _details(found, connection, centre, wanted, secrets, all_quotas=all_quotas)
-    return Survey(**{name: getattr(found, name) for name in Survey.__slots__ if name != "details"}, details=details)
+    return replace(found, details=details)
 
 
 def _of_domains(ask: Callable[[str | None], list[T]], ours: list[identity.Domain]) -> list[T]:

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from policies.address_plan import ZoneBlocks
 from policies.archive import ArchiveRule
 from policies.bandwidth import BandwidthWindow
+from policies.drift import Drift
 from policies.escrow import Escrow
 from policies.hooks import Hook, Hooks, SourceHooks
 from policies.limits import Limit
@@ -81,6 +82,7 @@ MODEL_OF: dict[str, type[BaseModel]] = {
     "address_plan.ZONE": ZoneBlocks,
     "quota_classes.NAME": QuotaClass,
     "blackouts": Blackout,
+    "drift": Drift,
     "approval": ApprovalRule,
     "audit": Audit,
     "holidays": Holiday,
