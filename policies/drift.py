@@ -22,6 +22,7 @@ DriftNoun = Literal[
     "subnet",
     "router",
     "interface",
+    "link",
     "security-group",
     "rule",
     "bucket",

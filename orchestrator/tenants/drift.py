@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from orchestrator.tenants import items
+from orchestrator.tenants.desired import interface_item
 from orchestrator.tenants.items import Item, Key
 from orchestrator.tenants.looking import Look
 from orchestrator.tenants.planning import Action
@@ -34,6 +35,8 @@ NOUNS: Mapping[str, DriftNoun] = {
     items.Subnet.noun: "subnet",
     items.Router.noun: "router",
     items.Interface.noun: "interface",
+    items.LinkInterface.noun: "link",
+    items.LinkRoute.noun: "link",
     items.SecurityGroup.noun: "security-group",
     items.SecurityRule.noun: "rule",
     items.Bucket.noun: "bucket",
@@ -138,7 +141,10 @@ def _needs(item: Item, tenant: str) -> tuple[Key, ...]:
             return (project, (items.User.noun, item.user))
         case items.Subnet():
             return (project, (items.Network.noun, item.network))
-        case items.Interface():
+        case items.LinkRoute():
+            link = (items.LinkInterface.noun, interface_item(item.subnet, item.link).name)
+            return ((items.Router.noun, item.router), link)
+        case items.Interface() | items.LinkInterface():
             return ((items.Subnet.noun, item.subnet), (items.Router.noun, item.router))
         case items.SecurityRule():
             return (project, (items.SecurityGroup.noun, item.group))
