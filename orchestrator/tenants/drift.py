@@ -126,13 +126,11 @@ def _why(action: Action, healed: bool, found: Look, policy: Drift) -> str:
 def _needs(item: Item, tenant: str) -> tuple[Key, ...]:
     """Return what an item cannot be without. A cloud is not asked for what stands only in a vault."""
     domain, project = (items.Domain.noun, tenant), (items.Project.noun, tenant)
+    if isinstance(item, items.Domain | items.Bucket):
+        return ()
+    if isinstance(item, items.Project | items.Group | items.User):
+        return (domain,) if not isinstance(item, items.User) else (domain, project)
     match item:
-        case items.Domain() | items.Bucket():
-            return ()
-        case items.Project() | items.Group():
-            return (domain,)
-        case items.User():
-            return (domain, project)
         case items.Role():
             return (project, (item.holder, item.holder_name))
         case items.Membership():

@@ -23,7 +23,7 @@ from orchestrator.errors import CheckFailed, InvalidInput, Refused, UnknownName
 from orchestrator.secrets import write_private
 from orchestrator.tenants.applying import slots_of, subject_of
 from orchestrator.tenants.desired import SERVICE_ROLE, SERVICE_USER
-from orchestrator.tenants.flows import LEASE
+from orchestrator.tenants.drift_run import LEASE
 from orchestrator.tenants.issuing import after_revocation, issue, new_password
 from policies.site import Site
 
