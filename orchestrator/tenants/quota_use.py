@@ -1,0 +1,41 @@
+"""What tenants use of their quotas at a centre: asked when drift is looked for, kept in the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from orchestrator.catalogue.quota_uses import QuotaUse
+from orchestrator.cloud import identity, quota_use
+from orchestrator.cloud.connection import Connection, disconnect
+from orchestrator.tenants.looking import Centres
+
+
+def ask_uses(centres: Centres, centre: str, tenants: Collection[str]) -> list[QuotaUse]:
+    """Return what these tenants use at a centre. Those that are not there, or not ours, are left out.
+
+    Three requests for each tenant. Raises Unreachable and CredentialRefused.
+    """
+    if centre not in centres.site.clouds():
+        return []
+    connection = centres.new_cloud(centre)
+    try:
+        return [
+            QuotaUse(tenant, centre, each.service, each.resource, each.used, each.limit)
+            for tenant, project in _projects(connection, tenants).items()
+            for each in quota_use.uses(connection, project)
+        ]
+    finally:
+        disconnect(connection)
+
+
+def _projects(connection: Connection, tenants: Collection[str]) -> Mapping[str, str]:
+    domains = {each.id: each.name for each in identity.domains(connection) if each.ours and each.name in tenants}
+    return {each.name: each.id for each in identity.projects(connection) if domains.get(each.domain_id) == each.name}
+
+
+def by_target(uses: Sequence[QuotaUse]) -> dict[tuple[str, str], dict[tuple[str, str], QuotaUse]]:
+    """Return uses by tenant and centre, and there by service and resource."""
+    found: dict[tuple[str, str], dict[tuple[str, str], QuotaUse]] = {}
+    for each in uses:
+        found.setdefault((each.tenant, each.centre), {})[each.service, each.resource] = each
+    return found
