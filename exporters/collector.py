@@ -28,6 +28,7 @@ from exporters.copy_view import active_samples, lag_samples, readiness_samples, 
 from exporters.exposition import Exposition, Stream, write
 from exporters.notice_view import notice_samples
 from exporters.pulse import Counted, empty_histogram
+from exporters.quota_view import quota_samples
 from exporters.view import (
     Sample,
     activity_samples,
@@ -51,6 +52,7 @@ from orchestrator.catalogue.landed import Landed
 from orchestrator.catalogue.locks import Locks, read_locks
 from orchestrator.catalogue.notices import Outbox, read_outbox
 from orchestrator.catalogue.plans import PlanAt, read_plans
+from orchestrator.catalogue.quota_uses import QuotaUses, read_quota_uses
 from orchestrator.catalogue.scenario import Expected, read_expected
 from orchestrator.catalogue.spot_checks import SpotCheck, last_spot_checks
 from orchestrator.catalogue.store import Catalogue
@@ -105,6 +107,7 @@ class TricenterCollector(Collector):
         self._plans: tuple[PlanAt, ...] = ()
         self._spot_checks: Sequence[SpotCheck] = ()
         self._archives: Sequence[ArchiveAt] = ()
+        self._quota_uses: QuotaUses | None = None
         self._expected: Mapping[Key, Expected] = {}
         self._stored: Mapping[Key, Stored] = {}
         self._counted = Counted(site)
@@ -180,6 +183,8 @@ class TricenterCollector(Collector):
         yield from expected_samples(self._expected, self._site)
         yield from spot_samples(self._spot_checks, self._site)
         yield from archive_samples(self._archives, self._site)
+        if self._quota_uses:
+            yield from quota_samples(self._quota_uses, self._site)
         yield from lag_samples(board)
         yield from stored_samples(self._stored, self._site)
         yield from self._counted.samples()
@@ -195,6 +200,7 @@ class TricenterCollector(Collector):
         self._keys = read_keys(self._catalogue)
         self._outbox = read_outbox(self._catalogue)
         self._archives = read_archives(self._catalogue)
+        self._quota_uses = read_quota_uses(self._catalogue)
         self._plans = read_plans(self._site, self._catalogue, moment, digests=self._digests)
         self._expected = read_expected(self._site, self._catalogue, moment)
         within = (ref.tier.schedule.read_all_within for ref in self._site.systems())

@@ -11,6 +11,7 @@ from exporters.engine_metrics import ENGINE
 from exporters.metric import SYSTEM, Metric
 from exporters.notice_metrics import NOTICES
 from exporters.preamble import PREAMBLE
+from exporters.quota_metrics import QUOTAS
 from exporters.upkeep_metrics import UPKEEP
 
 DRILL_VERDICTS = ("met", "missed", "failed", "never")
@@ -334,6 +335,7 @@ METRICS = (
     FAILURES,
     TENANT_PENDING,
     TENANT_APPLIED,
+    *QUOTAS,
     *UPKEEP,
     *ARCHIVES,
     *COPIES,

@@ -6,6 +6,7 @@ from grafana_foundation_sdk.models import dashboard as model
 
 from exporters import copy_metrics as c
 from exporters import metrics as m
+from exporters import quota_metrics as q
 from exporters.dashboards import frame, parts
 from exporters.dashboards.overview import worst_exposures
 from exporters.dashboards.parts import Column, Query
@@ -39,7 +40,7 @@ def dashboard() -> model.Dashboard:
             frame.Row(4, [(6, each) for each in _headlines()]),
             frame.Row(9, [(8, _pending()), (8, _stale()), (8, _protected())]),
             frame.Row(8, [(12, worst_exposures(*CHOSEN)), (12, _compliance())], title="保护 Protection"),
-            frame.Row(8, [(12, _stored()), (12, _most_stored())], title="用量 Holdings"),
+            frame.Row(8, [(8, _stored()), (8, _most_stored()), (8, _quotas())], title="用量 Holdings"),
         ],
         [
             frame.choice("tenant", "委办局 Tenant", "tenant", many=True),
@@ -130,6 +131,17 @@ def _stored() -> model.Panel:
         "Bytes in the vault of each centre; a sudden fall wants to be explained.",
         [Query(total(of(c.STORED_BYTES, *CHOSEN), "centre"), "{{centre}}")],
         unit=parts.BYTES,
+    )
+
+
+def _quotas() -> model.Panel:
+    used, limit = (of(each, *CHOSEN, by=None) for each in (q.QUOTA_USED, q.QUOTA_LIMIT))
+    return parts.offenders(
+        "配额最满 Fullest quotas",
+        "用去比例最高的配额（最近一次查看漂移时）；达到 100% 则不能再建。"
+        "Quotas of which the largest share is used, when drift was last looked for; at 100% nothing more can be made.",
+        {**BUREAU_AT, "resource": "配额 Quota"},
+        [Column("已用 Used", top(parts.OFFENDERS, f"{used} / ({limit} > 0)"), parts.SHARE, parts.OF_OBJECTIVE)],
     )
 
 

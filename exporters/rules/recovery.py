@@ -8,6 +8,8 @@ from exporters.rules.protection import HERE
 from exporters.rules.rule import Alert
 
 DAY = 86400
+#: Quotas that fill up as work grows. The others are as the site lays the tenant out, and often full by intent.
+GROWING = "instances|cores|ram|ports|floating_ips|volumes|gigabytes|snapshots|backups"
 PLAN = "{{ $labels.plan }} · {{ $labels.centre }}"
 
 RECOVERY = (
@@ -68,6 +70,16 @@ RECOVERY = (
         "site in {{ $value }} things at this centre.",
         "drift",
         hold=timedelta(days=1),
+    ),
+    Alert(
+        "TricenterQuotaNearlyUsed",
+        f'(tricenter_tenant_quota_used{{resource=~"{GROWING}"}} / tricenter_tenant_quota_limit) > 0.9',
+        "warning",
+        "{{ $labels.tenant }} · {{ $labels.centre }}: 配额 quota {{ $labels.resource }} 将满 is nearly used up",
+        "已用 {{ $value | humanizePercentage }}，持续一小时。 "
+        "{{ $value | humanizePercentage }} of it is used, for an hour.",
+        "quota-nearly-used",
+        hold=timedelta(hours=1),
     ),
     Alert(
         "TricenterDriftNotLooked",

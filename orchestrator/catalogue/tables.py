@@ -36,6 +36,7 @@ from orchestrator.catalogue.notice_tables import messages as messages
 from orchestrator.catalogue.notice_tables import notice_marks as notice_marks
 from orchestrator.catalogue.notice_tables import notices as notices
 from orchestrator.catalogue.notice_tables import tellings as tellings
+from orchestrator.catalogue.quota_tables import quota_uses as quota_uses
 
 #: Raised whenever a table changes: the number of the newest step of `migrations/versions`.
 SCHEMA_VERSION = 6

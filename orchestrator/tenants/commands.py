@@ -116,12 +116,19 @@ def list_command(app: App, output: str) -> None:
 @output_option
 @click.pass_obj
 def show_command(app: App, name: str, centre: CentreName | None, output: str) -> None:
-    """显示租户的全部对象与配额 Show all that a tenant has, with ids and quotas."""
+    """显示租户的全部对象与配额 Show all that a tenant has, with ids and quotas.
+
+    A quota is shown as used/limit, as it was used when drift was last looked for.
+    """
+    from orchestrator.catalogue.quota_uses import read_quota_uses
+    from orchestrator.tenants.quota_use import by_target
+
     looks = look(cast(Program, app), _wanted(app, (name,), centre), all_quotas=True)
+    uses = by_target(read_quota_uses(app.catalogue, name).uses)
     if output == "json":
-        showing.print_json(app.console, showing.objects_json(looks))
+        showing.print_json(app.console, showing.objects_json(looks, uses))
     else:
-        showing.print_objects(app.console, looks)
+        showing.print_objects(app.console, looks, uses)
     if error := showing.explain_unreachable(looks):
         raise error
 

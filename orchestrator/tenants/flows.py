@@ -24,6 +24,7 @@ from orchestrator.tenants.desired import CENTRES, Desired, all_desired
 from orchestrator.tenants.drift_run import LEASE, Town, look_for_drift
 from orchestrator.tenants.looking import Look, look
 from orchestrator.tenants.planning import Approval, conflicts
+from orchestrator.tenants.quota_use import see_uses
 from policies.tiers import CentreName
 
 APPROVAL = "approve"
@@ -73,8 +74,13 @@ def _carry_out(run: Run, program: Town, wanted: Desired, approved: Approval, all
 
 
 def _drift(run: Run, program: Town, arguments: Mapping[str, str]) -> dict[str, int]:
-    """Note what differs from the site at one centre, and make again what policy lets be healed. Destroys nothing."""
-    return look_for_drift(run, program, _centre(arguments["centre"]))
+    """Note what differs from the site at one centre, and make again what policy lets be healed. Destroys nothing.
+
+    Before that it is seen how full the quotas are: what cannot be healed must not keep that from being told.
+    """
+    centre = _centre(arguments["centre"])
+    see_uses(run, program, centre)
+    return look_for_drift(run, program, centre)
 
 
 def _wanted(program: Town, tenant: str, centre: str) -> Desired:

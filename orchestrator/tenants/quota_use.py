@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from orchestrator.catalogue.quota_uses import QuotaUse
+from orchestrator.catalogue.database import now
+from orchestrator.catalogue.quota_uses import QuotaUse, record_quota_uses
 from orchestrator.cloud import identity, quota_use
 from orchestrator.cloud.connection import Connection, disconnect
+from orchestrator.engine.port import Run
+from orchestrator.tenants.drift_run import Town
 from orchestrator.tenants.looking import Centres
 
 
@@ -26,6 +29,13 @@ def ask_uses(centres: Centres, centre: str, tenants: Collection[str]) -> list[Qu
         ]
     finally:
         disconnect(connection)
+
+
+def see_uses(run: Run, program: Town, centre: str) -> None:
+    """See what the site's tenants use at a centre, and remember it in place of what was seen before."""
+    tenants = sorted(program.site.tenants)
+    uses = run.attempt("quota-use", lambda: ask_uses(program, centre, tenants))
+    record_quota_uses(program.catalogue, centre, uses, now())
 
 
 def _projects(connection: Connection, tenants: Collection[str]) -> Mapping[str, str]:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.catalogue.quota_uses import QuotaUse
 from orchestrator.errors import PartlyDone, TricenterError
 from orchestrator.tenants import items
 from orchestrator.tenants.applying import Applied, Outcome
@@ -201,15 +202,19 @@ def print_tenants(console: Console, site: Site, tenants: Sequence[str], looks: L
     console.print(table, width=None if console.is_terminal else PIPED_WIDTH)
 
 
-def objects_json(looks: Looks) -> list[dict[str, Any]]:
+#: What is used of quotas, by tenant and centre, and there by service and resource.
+Uses = Mapping[tuple[str, str], Mapping[tuple[str, str], QuotaUse]]
+
+
+def objects_json(looks: Looks, uses: Uses) -> list[dict[str, Any]]:
     return [
         {"tenant": look.target.tenant, "centre": look.target.centre, **each}
         for look in looks.found
-        for each in _objects(look)
+        for each in _objects(look, uses)
     ]
 
 
-def print_objects(console: Console, looks: Looks) -> None:
+def print_objects(console: Console, looks: Looks, uses: Uses) -> None:
     """Print everything that was found, centre by centre."""
     for look in looks.found:
         differs = f"differs ({len(look.actions)})" if look.actions else "in sync"
@@ -217,7 +222,7 @@ def print_objects(console: Console, looks: Looks) -> None:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for heading in ("对象 object", "名称 name", "编号 id", "归属 by", "属性 values"):
             table.add_column(heading, overflow="fold", no_wrap=heading == "编号 id")
-        for each in _objects(look):
+        for each in _objects(look, uses):
             values = ", ".join(f"{name}={_from(each, name, value)}" for name, value in each["values"].items())
             whose = "tricenter" if each["managed"] else "-"
             table.add_row(*(Text(cell) for cell in (each["noun"], each["name"], each["id"], whose, values)))
@@ -227,23 +232,27 @@ def print_objects(console: Console, looks: Looks) -> None:
 
 
 def _from(row: Mapping[str, Any], name: str, value: Any) -> str:
-    """Return a value, and for a limit that the site says where it is written: `40 (class small × 2)`."""
+    """Return a value, and for a limit what is used of it and where the site says it: `3/40 (class small × 2)`."""
     origin = row.get("origins", {}).get(name)
-    return f"{show(value)} ({origin})" if origin else show(value)
+    used = row.get("used", {}).get(name)
+    shown = show(value) if used is None else f"{used}/{show(value)}"
+    return f"{shown} ({origin})" if origin else shown
 
 
-def _objects(look: Look) -> Iterator[dict[str, Any]]:
+def _objects(look: Look, uses: Uses) -> Iterator[dict[str, Any]]:
     origins = {each.key: dict(each.origins) for each in look.wanted.items if isinstance(each, items.Quota)}
+    mine = uses.get((look.target.tenant, look.target.centre), {})
     for found in look.observed.values():
         for seen in found:
             item = seen.item
+            used = {name: mine[item.name, name].used for name in item.values() if (item.name, name) in mine}
             yield {
                 "noun": item.noun,
                 "name": item.name,
                 "id": seen.id,
                 "managed": seen.ours,
                 "values": item.values(),
-                **({"origins": origins.get(item.key, {})} if isinstance(item, items.Quota) else {}),
+                **({"origins": origins.get(item.key, {}), "used": used} if isinstance(item, items.Quota) else {}),
             }
 
 

@@ -124,6 +124,15 @@ def escrow_checked(moment: float) -> list[Series]:
     ]
 
 
+def quota(used: int, resource: str = "instances") -> list[Series]:
+    """So much of 20 is used."""
+    labels = {**TENANT, "service": "compute", "resource": resource}
+    return [
+        steady("tricenter_tenant_quota_used", used, labels),
+        steady("tricenter_tenant_quota_limit", 20, labels),
+    ]
+
+
 def planned(due: float, state: int) -> list[Series]:
     return [
         steady("tricenter_plan_due_timestamp_seconds", due, PLAN),
@@ -243,6 +252,12 @@ CASES: Mapping[str, Case] = {
         TENANT,
         1470,
         step=30,
+    ),
+    "TricenterQuotaNearlyUsed": Case(
+        quota(19),
+        [quota(18), quota(20, "networks"), quota(19)[:1]],
+        {**TENANT, "service": "compute", "resource": "instances"},
+        70,
     ),
     "TricenterDriftNotLooked": older("tricenter_tenant_looked_timestamp_seconds", 3 * DAY, TENANT, hold=60),
     # --- the program itself

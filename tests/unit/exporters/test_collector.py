@@ -26,6 +26,7 @@ from orchestrator.catalogue.facts import Key
 from orchestrator.catalogue.ledger import Ledger
 from orchestrator.catalogue.locks import Locks, record_locks
 from orchestrator.catalogue.plans import PlanCheck, record_plan_check
+from orchestrator.catalogue.quota_uses import QuotaUse, record_quota_uses
 from orchestrator.catalogue.records import DrillRow, Order, Outcome, Point, RunState, WorkerRow
 from orchestrator.catalogue.spot_checks import SpotCheck, record_spot_check
 from orchestrator.catalogue.store import Catalogue
@@ -87,6 +88,7 @@ def record_history(catalogue: Catalogue) -> None:
     catalogue.set_landings("same-city", TENANT, SYSTEM, {"point-1": data + timedelta(minutes=1)})
     catalogue.record_tenant(TENANT, "same-city", writes=1, pending=3)
     record_upkeep(catalogue)
+    record_uses(catalogue)
     fault = Compared("scans", "path", 9, 0, 0, 0, ("9 of 9 files of the point are not there: a, b, c, …",))
     record_spot_check(catalogue, SpotCheck(TENANT, SYSTEM, "point-1", NOW, NOW, (fault,)))
     record_keys(catalogue)
@@ -129,6 +131,30 @@ def add_drill(catalogue: Catalogue, name: str, ended_at: datetime, seconds: floa
             plan_digest=digest,
         )
     )
+
+
+def record_uses(catalogue: Catalogue) -> None:
+    uses = [
+        QuotaUse(TENANT, "same-city", "compute", "ram", 512, 2048),
+        QuotaUse(TENANT, "same-city", "network", "ports", 7, None),
+        QuotaUse("gone", "same-city", "compute", "ram", 1, 2),
+    ]
+    record_quota_uses(catalogue, "same-city", uses, NOW - timedelta(hours=2))
+
+
+def test_use_of_quotas_is_in_bytes_and_of_the_site_s_tenants(registry: CollectorRegistry, catalogue: Catalogue) -> None:
+    record_uses(catalogue)
+    record_uses(catalogue)
+    series = scrape(registry)
+    here = {"tenant": TENANT, "centre": "same-city"}
+    assert value(series, "tricenter_tenant_quota_used", **here, service="compute", resource="ram") == 512 << 20
+    assert value(series, "tricenter_tenant_quota_limit", **here, service="compute", resource="ram") == 2048 << 20
+    assert value(series, "tricenter_tenant_quota_used", **here, service="network", resource="ports") == 7
+    seen = (NOW - timedelta(hours=2)).timestamp()
+    assert value(series, "tricenter_tenant_quota_seen_timestamp_seconds", **here) == seen
+    told = [(name, dict(labels)) for name, labels in series if name.startswith("tricenter_tenant_quota")]
+    assert len(told) == 4, "an unlimited quota has no limit, and a tenant that is gone no quota"
+    assert {labels["tenant"] for _, labels in told} == {TENANT}
 
 
 def record_keys(catalogue: Catalogue) -> None:

@@ -11,6 +11,7 @@ down_revision = "0005"
 
 def upgrade() -> None:
     _lives()
+    _quota_uses()
 
 
 def _lives() -> None:
@@ -24,4 +25,18 @@ def _lives() -> None:
         sa.Column("reason", sa.Text, nullable=False),
         sa.Column("until", sa.DateTime),
         sa.Column("details", sa.JSON, nullable=False),
+    )
+
+
+def _quota_uses() -> None:
+    """What tenants use of their quotas."""
+    op.create_table(
+        "quota_uses",
+        sa.Column("tenant", sa.String(40), primary_key=True),
+        sa.Column("centre", sa.String(20), primary_key=True),
+        sa.Column("service", sa.String(20), primary_key=True),
+        sa.Column("resource", sa.String(40), primary_key=True),
+        sa.Column("used", sa.BigInteger, nullable=False),
+        sa.Column("allowed", sa.BigInteger),
+        sa.Column("seen_at", sa.DateTime, nullable=False),
     )
