@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from openstack import exceptions as sdk_errors
+
 from orchestrator.cloud.calls import created, listed, sent
 from orchestrator.cloud.connection import Connection, cloud_name
 from orchestrator.cloud.faults import explained, repeat
-from orchestrator.cloud.marks import TAG, is_ours, marked
+from orchestrator.cloud.marks import TAG, is_ours, labels_of, marked
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,15 +160,33 @@ def create_domain(connection: Connection, name: str, description: str) -> str:
     )
 
 
-def create_project(connection: Connection, name: str, domain_id: str, description: str) -> str:
-    """Create a project with the mark and the tag, and return its id."""
+def create_project(
+    connection: Connection, name: str, domain_id: str, description: str, labels: tuple[str, ...] = ()
+) -> str:
+    """Create a project with the mark, the tag and these labels, and return its id."""
     identity = connection.identity
     return created(
         connection,
         f"create project {name}",
-        lambda: identity.create_project(name=name, domain_id=domain_id, description=marked(description), tags=[TAG]),
+        lambda: identity.create_project(
+            name=name, domain_id=domain_id, description=marked(description), tags=[TAG, *labels]
+        ),
         lambda: identity.projects(name=name, domain_id=domain_id),
     )
+
+
+def label_project(connection: Connection, project_id: str, labels: tuple[str, ...]) -> None:
+    """Give a project these labels in the place of those that it has. Its other tags stay."""
+    identity = connection.identity
+
+    def send() -> None:
+        tags = list(identity.get_project(project_id).tags or ())
+        kept = [each for each in tags if each not in labels_of(tags)]
+        response = identity.put(f"/projects/{project_id}/tags", json={"tags": [*kept, *labels]})
+        sdk_errors.raise_from_response(response)
+
+    with explained(cloud_name(connection), "label a project"):
+        repeat(send)
 
 
 def create_group(connection: Connection, name: str, domain_id: str, description: str) -> str:

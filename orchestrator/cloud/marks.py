@@ -7,6 +7,8 @@ right after; it is for people and for filters.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 TAG = "managed-by=tricenter"
 SUFFIX = f"[{TAG}]"
 
@@ -24,6 +26,25 @@ def is_ours(description: str | None, tags: tuple[str, ...] = ()) -> bool:
 def unmarked(description: str | None) -> str:
     """Return a description as it was before `marked`."""
     return (description or "").removesuffix(SUFFIX).strip()
+
+
+#: What a project is labelled with, beside the mark: the bureau's code, its 等保 level, and who answers for it.
+LABELS = ("contact", "mlps", "unit-code")
+
+#: Keystone takes neither of these in a tag; their full-width forms read the same.
+_TAKEN_FOR = str.maketrans({",": "，", "/": "／"})
+LONGEST_TAG = 255
+
+
+def label(name: str, value: str) -> str:
+    """Return a label as a tag that Keystone takes: `mlps=3`. Pure."""
+    assert name in LABELS
+    return f"{name}={' '.join(value.split())}".translate(_TAKEN_FOR)[:LONGEST_TAG].strip()
+
+
+def labels_of(tags: Iterable[str]) -> tuple[str, ...]:
+    """Return those of a project's tags that are labels, in their order. Pure."""
+    return tuple(sorted(each for each in tags if each.partition("=")[0] in LABELS and "=" in each))
 
 
 def drill_mark(drill: str) -> str:

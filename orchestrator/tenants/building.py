@@ -56,7 +56,7 @@ def _(item: items.Domain, place: Place) -> str:
 
 @create.register
 def _(item: items.Project, place: Place) -> str:
-    return identity.create_project(place.connection, item.name, place.domain_id, item.description)
+    return identity.create_project(place.connection, item.name, place.domain_id, item.description, item.labels or ())
 
 
 @create.register
@@ -194,12 +194,20 @@ def update(item: Item, place: Place, action: Action) -> None:
 
 
 @update.register(items.Domain)
-@update.register(items.Project)
 @update.register(items.Group)
 @update.register(items.User)
 def _(item: Item, place: Place, action: Action) -> None:
     values = {each.field: each.after for each in action.changes}
     identity.update(place.connection, item.noun, _there(action), **values)
+
+
+@update.register
+def _(item: items.Project, place: Place, action: Action) -> None:
+    values = {each.field: each.after for each in action.changes}
+    if values.pop("labels", None) is not None:
+        identity.label_project(place.connection, _there(action), item.labels or ())
+    if values:
+        identity.update(place.connection, item.noun, _there(action), **values)
 
 
 @update.register

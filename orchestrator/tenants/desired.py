@@ -7,6 +7,7 @@ from ipaddress import IPv4Network
 from math import ceil
 from typing import NamedTuple
 
+from orchestrator.cloud.marks import label, labels_of
 from orchestrator.cloud.security import AUTOMATIC, Rule
 from orchestrator.errors import InvalidInput
 from orchestrator.tenants import items
@@ -100,6 +101,12 @@ def interface_item(subnet: str, router: str) -> items.Interface | items.LinkInte
     return kind(f"{subnet} on {router}", subnet, router)
 
 
+def labels(tenant: Tenant) -> tuple[str, ...]:
+    """Return what the tenant's project is labelled with, so that whoever reads the cloud knows whose it is."""
+    said = {"contact": tenant.contact, "mlps": str(tenant.mlps_level), "unit-code": tenant.unit_code}
+    return labels_of(label(name, value) for name, value in said.items())
+
+
 def link_name(link: ZoneLink) -> str:
     """Return the name of a link's router. No zone and no network has a dot in its name, so it is no other's."""
     return "link-" + ".".join(sorted(link.between))
@@ -134,7 +141,7 @@ def _check_names(tenant: Tenant) -> None:
 def _identity(tenant: Tenant) -> Iterator[Item]:
     name, title, group = tenant.tenant, str(tenant.title), group_name(tenant.tenant)
     yield items.Domain(name, title)
-    yield items.Project(name, title)
+    yield items.Project(name, title, labels=labels(tenant))
     yield items.Group(group, f"members of {name}")
     yield role_item("group", group, GROUP_ROLE)
     for login, member in sorted(tenant.members.items()):

@@ -64,9 +64,12 @@ class Domain(Item):
 
 @dataclass(frozen=True, slots=True)
 class Project(Item):
+    """`labels` are its tags of the unit's code, the 等保 level and the contact; None leaves them as they are."""
+
     noun = "project"
     description: str
     enabled: bool = True
+    labels: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

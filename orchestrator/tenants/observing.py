@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from orchestrator.cloud import identity
-from orchestrator.cloud.marks import TAG, is_of_any_drill, unmarked
+from orchestrator.cloud.marks import TAG, is_of_any_drill, labels_of, unmarked
 from orchestrator.cloud.network import Router
 from orchestrator.tenants import items
 from orchestrator.tenants.desired import (
@@ -70,7 +70,7 @@ def _seen(survey: Survey, tenant: str) -> Iterator[Seen]:
     if project is None:
         return
     about = unmarked(project.description)
-    yield _seen_as(survey, project, items.Project(project.name, about, project.enabled))
+    yield _seen_as(survey, project, items.Project(project.name, about, project.enabled, labels_of(project.tags)))
     details = survey.details.get(tenant, Details())
     yield from _links(survey, details, project, users, groups)
     yield from _credentials(details)

@@ -40,6 +40,7 @@ def site(lab: Any, tmp_path: Path) -> Iterator[NounSite]:
     """A bureau in two zones that no other test knows, at production only; what it made is gone afterwards."""
     made = NounSite(tmp_path, lab.dir, lab.clouds_file)
     tenant = made.tenants[made.add()]
+    tenant["contact"] = "王敏/李强,0411"
     tenant["networks"]["portal"] = {"zone": "internet", "cidr": "10.77.2.0/24"}
     tenant |= {"quota_class": "medium", "quota_multiplier": 3, "quota": {"compute": {"instances": 5}}}
     tenant["zone_links"] = [{"between": ["office", "portal"], "approval": "市数据局-2026-017"}]
@@ -100,6 +101,14 @@ def test_a_tenant_has_its_class_and_its_approved_link_until_the_approval_is_with
     assert (storage.gigabytes, storage.backups) == (-1, 0)
     shown = tricenter("show", tenant, "--output", "table")[1]
     assert "cores=24 (class small × 6)" in " ".join(shown.split())
+
+    assert {"managed-by=tricenter", "mlps=2", "contact=王敏／李强，0411"} <= set(project.tags)
+    admin.identity.update_project(project, tags=["theirs", "mlps=4", *project.tags])
+    assert "~ update project" in tricenter("plan")[1]
+    assert tricenter("apply", "--yes")[0] == 0
+    tags = _project(site, tenant).tags
+    assert {"theirs", "mlps=2", "managed-by=tricenter"} <= set(tags)
+    assert "mlps=4" not in tags
 
     routers = _routers(site, tenant)
     assert set(routers) == {"public", "internet", "link-office.portal"}

@@ -116,7 +116,7 @@ def test_apply_makes_what_the_site_says_and_a_second_one_writes_nothing(
     assert first["failed"] == 0
 
     project = openstack(site, "production", "project", "show", tenant, "--domain", tenant)
-    assert project["tags"] == [TAG]
+    assert set(project["tags"]) == {TAG, "unit-code=TEST-1", "mlps=2", "contact=nobody"}
     quota = openstack(site, "production", "quota", "show", project["id"])
     limits = {row["Resource"].replace("-", "_"): row["Limit"] for row in quota}
     assert (limits["instances"], limits["cores"]) == (3, 20)

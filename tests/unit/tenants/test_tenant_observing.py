@@ -34,7 +34,7 @@ def as_applied() -> tuple[Desired, Survey]:
         roles={"reader": "r1", "member": "r2", "manager": "r3", "admin": "r9"},
         domains={"land": identity.Domain("d", "land", TITLE, True)},
         projects=[
-            identity.Project("p", "land", "d", TITLE, tags, True),
+            identity.Project("p", "land", "d", TITLE, (*tags, "unit-code=1", "theirs", "mlps=3", "contact=x"), True),
             identity.Project("q", "land", "other", "", (), False),
         ],
         groups=[identity.Group("g", "land-members", "d", marked("members of land"), True)],
@@ -100,6 +100,15 @@ def test_a_mark_in_the_tag_alone_is_enough_and_the_description_is_mended() -> No
     (lan, public) = survey.networks
     renamed = replace(survey, networks=[replace(lan, description="renamed"), public])
     assert told(wanted, renamed) == ["update network lan.description renamed → zone office"]
+
+
+def test_a_label_that_somebody_changed_is_mended_and_other_tags_are_not_looked_at() -> None:
+    wanted, survey = as_applied()
+    land, other = survey.projects
+    changed = [replace(land, tags=(TAG, "mlps=2", "contact=x", "unit-code=1", "theirs too")), other]
+    assert told(wanted, replace(survey, projects=changed)) == [
+        "update project land.labels contact=x,mlps=2,unit-code=1 → contact=x,mlps=3,unit-code=1"
+    ]
 
 
 def test_a_kill_between_create_and_tag_is_mended() -> None:
