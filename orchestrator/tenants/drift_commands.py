@@ -60,6 +60,10 @@ def drift_command(
                 raise error
             return
         from orchestrator.catalogue.leases import hold
+        from orchestrator.catalogue.lives import not_applied
+
+        parked = not_applied(app.catalogue)  # who is suspended or leaves differs on purpose
+        wanted = [each for each in wanted if each.target.tenant not in parked]
 
         def choose(found: Look) -> Look:
             return only_healing(found, policy_of(app.site, found.target.tenant))

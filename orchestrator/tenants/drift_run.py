@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from orchestrator.catalogue import leases
+from orchestrator.catalogue.lives import not_applied
 from orchestrator.catalogue.store import Catalogue
 from orchestrator.engine.port import Run
 from orchestrator.errors import Busy, TricenterError
@@ -59,10 +60,14 @@ def look_for_drift(run: Run, program: Town, centre: CentreName) -> dict[str, int
     """Look at all tenants of a centre, note what differs, heal what policy says, and note what is left.
 
     May be repeated: what was healed is not there to be healed again. Nothing is healed while a person applies: the next
-    look does it. A tenant that cannot be healed keeps no other from it. Raises Unreachable, and what the clouds said
+    look does it. A tenant that cannot be healed keeps no other from it. One that is suspended or leaves differs on
+    purpose: it is left alone, and is no drift. Raises Unreachable, and what the clouds said
     last when something could not be healed.
     """
-    wanted = all_desired(program.site, sorted(program.site.tenants), centre)
+    parked = not_applied(program.catalogue)
+    for each in all_desired(program.site, sorted(set(program.site.tenants) & set(parked)), centre):
+        program.catalogue.record_look(each.target.tenant, centre, pending=0)
+    wanted = all_desired(program.site, sorted(set(program.site.tenants) - set(parked)), centre)
     seen = run.attempt("look", _looked, program, wanted)
     _note(program, seen)
     ill = [each.wanted for each in seen.found if healing(each, policy_of(program.site, each.target.tenant))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from botocore.exceptions import ClientError
 
 from orchestrator import cli
 from orchestrator.app import App
+from orchestrator.catalogue.lives import Life, change_life
 from orchestrator.cloud.marks import TAG
 from orchestrator.tenants.flows import TENANT_DRIFT
+from policies.life import LifeState
 from tests.integration.tenant_sites import TenantSite, purge
 
 pytestmark = pytest.mark.integration
@@ -252,3 +255,12 @@ def test_healing_by_hand_does_what_policy_says_and_nothing_else(
     assert code == 0, err
     assert told["summary"]["updated"] == 1
     assert found_of(tricenter("drift")[1]) == {"update user zhang: enabled": "report"}
+
+    app = App(site.folder / "site", site.folder / "overlay.yaml")
+    moment = datetime.now(UTC)
+    change_life(app.catalogue, Life(tenant, LifeState.SUSPENDED, moment, "a test", "nobody may log in"))
+    site.tenants[tenant]["drift"] = {"default": "heal"}
+    site.write()
+    app = App(site.folder / "site", site.folder / "overlay.yaml")
+    assert app.runner.run(TENANT_DRIFT, {"centre": CENTRE}) == {"tenants": 0, "drifted": 0, "healed": 0}
+    assert admin.identity.get_user(user.id).is_enabled is False
