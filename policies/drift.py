@@ -17,6 +17,7 @@ DriftNoun = Literal[
     "role",
     "membership",
     "quota",
+    "flavor",
     "credential",
     "network",
     "subnet",

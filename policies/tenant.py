@@ -302,6 +302,9 @@ class Tenant(Model):
     quota_class: Name | None = Field(None, description="a quota class of the site")
     quota_multiplier: Whole = Field(1, ge=1, le=1000, description="so many times what the class gives")
     quota: Quota = Field(Quota(), description="single limits, over those of the class")
+    flavors: tuple[Words, ...] | None = Field(
+        None, description="the private flavors that it may use, and no others; left as they are when not given"
+    )
     members: dict[Name, Member] = Field(default_factory=dict)
     networks: dict[Name, Network] = Field(default_factory=dict)
     zone_links: tuple[ZoneLink, ...] = Field((), description="networks of different zones that may meet")

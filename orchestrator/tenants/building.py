@@ -6,7 +6,7 @@ from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
-from orchestrator.cloud import identity, links, network, quotas, security
+from orchestrator.cloud import flavors, identity, links, network, quotas, security
 from orchestrator.cloud.connection import Login
 from orchestrator.cloud.credentials import credential_file, entry
 from orchestrator.errors import TricenterError
@@ -99,6 +99,12 @@ def _(item: items.Membership, place: Place) -> str:
 @create.register
 def _(item: items.Quota, place: Place) -> str:
     _set_quota(item, place, item.limits)
+    return place.project_id
+
+
+@create.register
+def _(item: items.Flavors, place: Place) -> str:
+    _allow_flavors(item, place)
     return place.project_id
 
 
@@ -214,6 +220,11 @@ def _(item: items.Project, place: Place, action: Action) -> None:
 def _(item: items.Quota, place: Place, action: Action) -> None:
     changed = {each.field for each in action.changes}
     _set_quota(item, place, {name: limit for name, limit in item.limits.items() if name in changed})
+
+
+@update.register
+def _(item: items.Flavors, place: Place, action: Action) -> None:
+    _allow_flavors(item, place)
 
 
 @update.register
@@ -343,6 +354,16 @@ def _set_quota(item: items.Quota, place: Place, limits: quotas.Limits) -> None:
         "block_storage": quotas.set_block_storage,
     }
     setters[item.name](place.connection, place.project_id, limits)
+
+
+def _allow_flavors(item: items.Flavors, place: Place) -> None:
+    """Let the project use these private flavors and no others."""
+    for each in flavors.flavors(place.connection):
+        allowed = place.project_id in each.project_ids
+        if each.name in item.names and not allowed and not each.public:
+            flavors.allow(place.connection, each.id, place.project_id)
+        elif each.name not in item.names and allowed:
+            flavors.disallow(place.connection, each.id, place.project_id)
 
 
 def _tagged(item: Item, place: Place, object_id: str) -> str:

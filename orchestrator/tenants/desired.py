@@ -63,6 +63,7 @@ def desired(site: Site, tenant: Tenant, centre: CentreName) -> Desired | None:
     if cloud:
         wanted += _identity(tenant)
         wanted += _quotas(site, tenant)
+        wanted += _flavors(tenant)
         cidrs = networks_at(site.plans.values(), tenant, centre)
         wanted += _networks(tenant, cidrs, cloud.external_network)
         wanted += _security(tenant, cidrs.values())
@@ -163,6 +164,11 @@ def _quotas(site: Site, tenant: Tenant) -> Iterator[Item]:
         if here:
             amounts = {what: limit.amount for what, limit in here.items()}
             yield items.Quota(service, amounts, {what: limit.origin for what, limit in here.items()})
+
+
+def _flavors(tenant: Tenant) -> Iterator[Item]:
+    if tenant.flavors is not None:
+        yield items.Flavors("private", tuple(sorted(set(tenant.flavors))))
 
 
 def _networks(tenant: Tenant, cidrs: Mapping[str, IPv4Network], external_network: str | None) -> Iterator[Item]:

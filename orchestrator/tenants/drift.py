@@ -30,6 +30,7 @@ NOUNS: Mapping[str, DriftNoun] = {
     items.Role.noun: "role",
     items.Membership.noun: "membership",
     items.Quota.noun: "quota",
+    items.Flavors.noun: "flavor",
     items.Credential.noun: "credential",
     items.Network.noun: "network",
     items.Subnet.noun: "subnet",

@@ -87,6 +87,15 @@ class Quota(Item):
 
 
 @dataclass(frozen=True, slots=True)
+class Flavors(Item):
+    """The flavors that are not for everybody and that the project may use: these, and no others."""
+
+    noun = "flavor access"
+    owned = False
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Group(Item):
     noun = "group"
     destroyable = True

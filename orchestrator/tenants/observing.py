@@ -76,6 +76,9 @@ def _seen(survey: Survey, tenant: str) -> Iterator[Seen]:
     yield from _credentials(details)
     for service, limits in details.limits.items():
         yield Seen(project.id, True, items.Quota(service, limits))
+    if survey.flavors is not None:
+        usable = sorted(each.name for each in survey.flavors if project.id in each.project_ids)
+        yield Seen(project.id, True, items.Flavors("private", tuple(usable)))
     yield from _networks(survey, project.id)
     yield from _security(survey, project.id)
 

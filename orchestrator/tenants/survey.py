@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from orchestrator.cloud import identity, network, quotas, security
+from orchestrator.cloud import flavors, identity, network, quotas, security
 from orchestrator.cloud.connection import Connection, cloud_name
 from orchestrator.cloud.credentials import credential_file, stored_id
 from orchestrator.errors import InvalidInput
@@ -52,6 +52,8 @@ class Survey:
     details: Mapping[str, Details]
     #: By id what somebody has given another name: the name that it has there. Here all have those that are wanted.
     called: Mapping[str, str] = field(default_factory=dict)
+    #: None when no tenant says which it may use: nobody was asked then.
+    flavors: Collection[flavors.Flavor] | None = None
 
     @property
     def external_networks(self) -> dict[str, str]:
@@ -88,8 +90,10 @@ def survey(
         interfaces=network.interfaces(connection),
         security_groups=security.security_groups(connection),
         details={},
+        flavors=flavors.flavors(connection) if any(_private_flavors(each) for each in wanted) else None,
     )
     _check(found, connection, wanted)
+    _check_flavors(found, cloud_name(connection), wanted)
     found = restored(found, wanted)
     details = _details(found, connection, centre, wanted, secrets, all_quotas=all_quotas)
     return replace(found, details=details)
@@ -106,6 +110,21 @@ def _of_domains(ask: Callable[[str | None], list[T]], ours: list[identity.Domain
         if domain.id not in shown:
             found += ask(domain.id)
     return found
+
+
+def _private_flavors(want: Desired) -> list[items.Flavors]:
+    return [each for each in want.items if isinstance(each, items.Flavors)]
+
+
+def _check_flavors(found: Survey, cloud: str, wanted: Collection[Desired]) -> None:
+    private = [each.name for each in found.flavors or () if not each.public]
+    for name in (name for want in wanted for each in _private_flavors(want) for name in each.names):
+        if name not in private:
+            if any(each.name == name for each in found.flavors or ()):
+                told, hint = "is public", "everybody may use it: take it out of `flavors`"
+            else:
+                told, hint = "is not there", f"private flavors there: {', '.join(sorted(private)) or 'none'}"
+            raise InvalidInput(f"the flavor {name!r} of cloud {cloud!r} {told}", hint=hint)
 
 
 def _check(found: Survey, connection: Connection, wanted: Collection[Desired]) -> None:

@@ -23,7 +23,11 @@ Command = Callable[..., tuple[int, str, str]]
 
 
 class NounSite(TenantSite):
-    """A site with two zones and quota classes."""
+    """A site with two zones and quota classes, at a cloud with flavors that are not for everybody."""
+
+    @property
+    def private_flavors(self) -> list[str]:
+        return [f"{name}-{which}" for name in self.tenants for which in ("own", "other")]
 
     def _site(self) -> dict[str, Any]:
         made = super()._site()
@@ -44,8 +48,14 @@ def site(lab: Any, tmp_path: Path) -> Iterator[NounSite]:
     tenant["networks"]["portal"] = {"zone": "internet", "cidr": "10.77.2.0/24"}
     tenant |= {"quota_class": "medium", "quota_multiplier": 3, "quota": {"compute": {"instances": 5}}}
     tenant["zone_links"] = [{"between": ["office", "portal"], "approval": "市数据局-2026-017"}]
+    tenant["flavors"] = made.private_flavors[:1]
     made.write()
+    admin = made.admin("production")
+    for each in made.private_flavors:
+        admin.compute.create_flavor(name=each, ram=64, vcpus=1, disk=1, is_public=False)
     yield made
+    for each in made.private_flavors:
+        admin.compute.delete_flavor(admin.compute.find_flavor(each))
     for name in made.tenants:
         _unroute(made, name)
         purge(made.admin("production"), name)
@@ -102,6 +112,10 @@ def test_a_tenant_has_its_class_and_its_approved_link_until_the_approval_is_with
     shown = tricenter("show", tenant, "--output", "table")[1]
     assert "cores=24 (class small × 6)" in " ".join(shown.split())
 
+    own, other = (admin.compute.find_flavor(each) for each in site.private_flavors)
+    assert {each["tenant_id"] for each in admin.compute.get_flavor_access(own.id)} == {project.id}
+    admin.compute.flavor_add_tenant_access(other.id, project.id)
+
     assert {"managed-by=tricenter", "mlps=2", "contact=王敏／李强，0411"} <= set(project.tags)
     admin.identity.update_project(project, tags=["theirs", "mlps=4", *project.tags])
     assert "~ update project" in tricenter("plan")[1]
@@ -109,6 +123,7 @@ def test_a_tenant_has_its_class_and_its_approved_link_until_the_approval_is_with
     tags = _project(site, tenant).tags
     assert {"theirs", "mlps=2", "managed-by=tricenter"} <= set(tags)
     assert "mlps=4" not in tags
+    assert admin.compute.get_flavor_access(other.id) == []
 
     routers = _routers(site, tenant)
     assert set(routers) == {"public", "internet", "link-office.portal"}

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.cloud import identity, network, security
+from orchestrator.cloud.flavors import Flavor
 from orchestrator.cloud.marks import TAG, marked
 from orchestrator.cloud.security import AUTOMATIC, Rule, SeenRule
+from orchestrator.tenants import items
 from orchestrator.tenants.desired import Desired, Target, desired
 from orchestrator.tenants.observing import observe
 from orchestrator.tenants.planning import plan
@@ -109,6 +111,26 @@ def test_a_label_that_somebody_changed_is_mended_and_other_tags_are_not_looked_a
     assert told(wanted, replace(survey, projects=changed)) == [
         "update project land.labels contact=x,mlps=2,unit-code=1 → contact=x,mlps=3,unit-code=1"
     ]
+
+
+def test_private_flavors_are_these_and_no_others_when_the_site_says_so_and_left_alone_when_not() -> None:
+    wanted, survey = as_applied()
+    there = [
+        Flavor("f1", "small", public=True),
+        Flavor("f2", "gov.large", public=False, project_ids=frozenset({"p", "q"})),
+        Flavor("f3", "gov.gpu", public=False, project_ids=frozenset({"q"})),
+    ]
+    seen = replace(survey, flavors=there)
+    assert told(wanted, seen) == []
+    site = site_of(flavors=["gov.gpu"])
+    stated = desired(site, site.tenants["land"], "production")
+    assert stated
+    (item,) = [each for each in stated.items if isinstance(each, items.Flavors)]
+    assert told(wanted._replace(items=(*wanted.items, item)), seen) == [
+        "update flavor access private.names gov.large → gov.gpu"
+    ]
+    nothing = wanted._replace(items=(*wanted.items, items.Flavors("private", ())))
+    assert told(nothing, seen) == ["update flavor access private.names gov.large → none"]
 
 
 def test_a_kill_between_create_and_tag_is_mended() -> None:
