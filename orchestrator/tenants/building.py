@@ -35,6 +35,8 @@ def carry_out(place: Place, action: Action) -> str:
         update(action.item, place, action)
     elif action.kind == "remove":
         remove(action.item, place, action)
+    elif action.kind == "adopt":
+        adopt(action.item, place, action)
     else:
         destroy(action.item, place, action)
     return place.ids.get(action.item.key) or action.object_id or ""
@@ -318,6 +320,20 @@ def _(item: Item, place: Place, action: Action) -> None:
 def _(item: items.Interface, place: Place, action: Action) -> None:
     router_id, _, subnet_id = _there(action).partition("/")
     network.remove_interface(place.connection, router_id, subnet_id)
+
+
+# --- adopt: what somebody else made gets the mark, and nothing else
+
+
+def adopt(item: Item, place: Place, action: Action) -> None:
+    """Write the mark to something. Its description stays what it is."""
+    there = next((each.before for each in action.changes if each.field == "description"), None)
+    description = item.values()["description"] if there is None else there
+    if item.noun in COLLECTIONS:
+        network.update(place.connection, item.noun.replace(" ", "_"), _there(action), description=description)
+        network.add_tag(place.connection, COLLECTIONS[item.noun], _there(action))
+    else:
+        identity.update(place.connection, item.noun, _there(action), description=description)
 
 
 # --- what several of them share

@@ -16,6 +16,7 @@ from orchestrator.tenants.applying import Program, apply, raise_for
 from orchestrator.tenants.desired import CENTRES, Desired, all_desired
 from orchestrator.tenants.drift_commands import drift_command
 from orchestrator.tenants.drift_run import LEASE
+from orchestrator.tenants.import_commands import import_command
 from orchestrator.tenants.looking import Looks, look
 from orchestrator.tenants.planning import Action
 from orchestrator.tenants.rebuild_commands import rebuild_command
@@ -214,3 +215,4 @@ def _tell_of_passwords(app: App, done: Sequence[Action]) -> None:
 tenant.add_command(rebuild_command(_confirm, _progress))
 tenant.add_command(rotate_command(_confirm))
 tenant.add_command(drift_command(_confirm, _progress))
+tenant.add_command(import_command(_confirm, _progress))

@@ -9,7 +9,7 @@ from typing import Literal
 from orchestrator.tenants.desired import Desired, Target
 from orchestrator.tenants.items import Item, Key, Observed, Seen, Value
 
-Kind = Literal["create", "update", "remove", "destroy", "conflict", "extra"]
+Kind = Literal["create", "update", "remove", "destroy", "conflict", "extra", "adopt"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,9 @@ class Action:
         if self.kind == "destroy":
             loses = f", with {self.loses}" if self.loses else ""
             return f"{self.name}{loses}{f': {self.reason}' if self.reason else ''}"
+        if self.kind == "adopt":
+            later = f", to be changed later: {', '.join(map(str, self.changes))}" if self.changes else ""
+            return f"{self.name}{f': {self.reason}' if self.reason else later}"
         if self.kind == "update":
             told = ", ".join(f"{self.item.name}.{each}" for each in self.changes)
             return f"update {self.item.noun} {told}"
@@ -147,7 +150,10 @@ def _act(target: Target, item: Item, observed: Observed) -> Action | None:
         return None if implied else Action(target, "create", item, _all_new(item))
     if not ours:
         return _conflict(
-            target, item, found[0], "exists and was not created by Tricenter: rename one of the two, or delete it"
+            target,
+            item,
+            found[0],
+            "exists and was not created by Tricenter: rename one of the two, delete it, or tenant import",
         )
     if item.owned and len(ours) > 1:
         ids = ", ".join(each.id for each in ours)
@@ -156,13 +162,18 @@ def _act(target: Target, item: Item, observed: Observed) -> Action | None:
 
 
 def _update(target: Target, item: Item, seen: Seen) -> Action | None:
-    called = (Change("name", seen.called, item.name),) if seen.called else ()
-    changes = (*called, *_differences(item, seen.item))
+    changes = differences_of(item, seen)
     fixed = [each for each in changes if each.field in item.fixed]
     if fixed:
         told = ", ".join(str(each) for each in fixed)
         return _conflict(target, item, seen, f"{told} cannot be changed in place: move or delete it by hand")
     return Action(target, "update", item, changes, seen.id) if changes else None
+
+
+def differences_of(item: Item, seen: Seen) -> tuple[Change, ...]:
+    """Return the values in which something that was seen is not what is wanted."""
+    called = (Change("name", seen.called, item.name),) if seen.called else ()
+    return (*called, *_differences(item, seen.item))
 
 
 def _differences(item: Item, there: Item) -> Iterator[Change]:

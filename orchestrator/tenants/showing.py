@@ -27,6 +27,7 @@ SIGNS: Mapping[Kind, tuple[str, str]] = {
     "destroy": ("x", "bold red"),
     "conflict": ("!", "bold red"),
     "extra": ("?", "magenta"),
+    "adopt": ("=", "cyan"),
 }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Any
 
 import boto3
@@ -264,3 +265,34 @@ def test_healing_by_hand_does_what_policy_says_and_nothing_else(
     app = App(site.folder / "site", site.folder / "overlay.yaml")
     assert app.runner.run(TENANT_DRIFT, {"centre": CENTRE}) == {"tenants": 0, "drifted": 0, "healed": 0}
     assert admin.identity.get_user(user.id).is_enabled is False
+
+
+def test_what_others_made_is_taken_over_by_its_mark_alone(site: TenantSite, tenant: str, tricenter: Tricenter) -> None:
+    admin = site.admin(CENTRE)
+    domain = admin.identity.create_domain(name=tenant, description="by hand")
+    project = admin.identity.create_project(name=tenant, domain_id=domain.id)
+    user = admin.identity.create_user(name="zhang", domain_id=domain.id, password=token_urlsafe(), email="old@x")
+    net = admin.network.create_network(name="office", project_id=project.id)
+    subnet = admin.network.create_subnet(
+        name="office", network_id=net.id, project_id=project.id, ip_version=4, cidr="10.77.1.0/24"
+    )
+    lab = admin.network.create_network(name="lab", project_id=project.id)
+    assert tricenter("apply", "--yes")[0] == 5
+
+    code, told, err = tricenter("import", tenant, "--dry-run")
+    assert code == 0, err
+    assert [(each["noun"], each["id"]) for each in told["adoptable"]] == [("domain", domain.id)]
+    assert admin.identity.get_domain(domain.id).description == "by hand"
+    assert tricenter("import", tenant)[0] == 5  # nobody confirmed
+    code, told, err = tricenter("import", tenant, "--yes")
+    assert code == 0, err
+    assert {each["id"] for each in told["adopted"]} == {domain.id, project.id, user.id, net.id, subnet.id}
+    assert admin.identity.get_domain(domain.id).description == "by hand [managed-by=tricenter]"
+    assert admin.identity.get_user(user.id).email == "old@x"
+    assert "managed-by" not in (admin.network.get_network(lab.id).description or "")
+
+    code, _, err = tricenter("apply", "--yes")
+    assert code == 0, err
+    assert admin.identity.get_user(user.id).email == "zhang@test.internal"
+    assert {each.id for each in admin.network.networks(project_id=project.id)} == {net.id, lab.id}
+    assert tricenter("import", tenant, "--yes")[1] == {"adopted": [], "left": []}
