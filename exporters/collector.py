@@ -25,6 +25,7 @@ from prometheus_client.registry import Collector
 from exporters import metrics as m
 from exporters.archive_view import archive_samples
 from exporters.copy_view import active_samples, lag_samples, readiness_samples, stored_samples, tenant_samples
+from exporters.drift_view import drift_samples
 from exporters.exposition import Exposition, Stream, write
 from exporters.notice_view import notice_samples
 from exporters.pulse import Counted, empty_histogram
@@ -46,6 +47,7 @@ from orchestrator.catalogue.activity import Activity, read_activity
 from orchestrator.catalogue.archives import ArchiveAt, read_archives
 from orchestrator.catalogue.board import Board, read_board
 from orchestrator.catalogue.database import now
+from orchestrator.catalogue.drifts import DriftCount, read_drifts
 from orchestrator.catalogue.facts import Key
 from orchestrator.catalogue.keys import Keys, read_keys
 from orchestrator.catalogue.landed import Landed
@@ -108,6 +110,7 @@ class TricenterCollector(Collector):
         self._spot_checks: Sequence[SpotCheck] = ()
         self._archives: Sequence[ArchiveAt] = ()
         self._quota_uses: QuotaUses | None = None
+        self._drifts: Sequence[DriftCount] = ()
         self._expected: Mapping[Key, Expected] = {}
         self._stored: Mapping[Key, Stored] = {}
         self._counted = Counted(site)
@@ -183,6 +186,7 @@ class TricenterCollector(Collector):
         yield from expected_samples(self._expected, self._site)
         yield from spot_samples(self._spot_checks, self._site)
         yield from archive_samples(self._archives, self._site)
+        yield from drift_samples(self._drifts, self._site)
         if self._quota_uses:
             yield from quota_samples(self._quota_uses, self._site)
         yield from lag_samples(board)
@@ -201,6 +205,7 @@ class TricenterCollector(Collector):
         self._outbox = read_outbox(self._catalogue)
         self._archives = read_archives(self._catalogue)
         self._quota_uses = read_quota_uses(self._catalogue)
+        self._drifts = read_drifts(self._catalogue)
         self._plans = read_plans(self._site, self._catalogue, moment, digests=self._digests)
         self._expected = read_expected(self._site, self._catalogue, moment)
         within = (ref.tier.schedule.read_all_within for ref in self._site.systems())

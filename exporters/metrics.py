@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from exporters.archive_metrics import ARCHIVES
 from exporters.copy_metrics import COPIES
+from exporters.drift_metrics import DRIFTS
 from exporters.engine_metrics import ENGINE
 from exporters.metric import SYSTEM, Metric
 from exporters.notice_metrics import NOTICES
@@ -336,6 +337,7 @@ METRICS = (
     TENANT_PENDING,
     TENANT_APPLIED,
     *QUOTAS,
+    *DRIFTS,
     *UPKEEP,
     *ARCHIVES,
     *COPIES,

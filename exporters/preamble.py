@@ -27,8 +27,8 @@ PREAMBLE = """\
 * **窗口 Window.** Worst exposure and compliance look back 7 days, but not further than the system is known or
   the centre's retention reaches: expired points are no gap.
 * **标签 Labels.** Bounded by the site: tenant, system, tier, centre (`same-city`, `provincial`), plan, kind, stage;
-  and by the program: flow, state, verdict, error_type; of notifications: channel. Never the name of a recovery
-  point or a run.
+  and by the program: flow, state, verdict, error_type; of notifications: channel; of drift: noun. Never the name
+  of a recovery point or a run.
 * **站点文件 Site files.** The site is read once, when the server starts: restart it after the site has changed.
 * **没有服务时 Without a server.** `tricenter metrics write` writes the same metrics for node_exporter's textfile
   collector or to a Pushgateway, and when it did: see [metrics without a server](operations/metrics-without-server.md).

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from orchestrator.catalogue import leases
+from orchestrator.catalogue.drifts import record_drift
 from orchestrator.catalogue.lives import not_applied
 from orchestrator.catalogue.store import Catalogue
 from orchestrator.engine.port import Run
@@ -15,7 +17,7 @@ from orchestrator.errors import Busy, TricenterError
 from orchestrator.tenants.applying import Connections, Program
 from orchestrator.tenants.building import carry_out
 from orchestrator.tenants.desired import Desired, all_desired
-from orchestrator.tenants.drift import differences, healing, policy_of
+from orchestrator.tenants.drift import NOUNS, differences, healing, policy_of
 from orchestrator.tenants.looking import Look, look
 from orchestrator.tenants.planning import Action
 from policies.site import Site
@@ -67,6 +69,7 @@ def look_for_drift(run: Run, program: Town, centre: CentreName) -> dict[str, int
     parked = not_applied(program.catalogue)
     for each in all_desired(program.site, sorted(set(program.site.tenants) & set(parked)), centre):
         program.catalogue.record_look(each.target.tenant, centre, pending=0)
+        record_drift(program.catalogue, each.target.tenant, centre, {})
     wanted = all_desired(program.site, sorted(set(program.site.tenants) - set(parked)), centre)
     seen = run.attempt("look", _looked, program, wanted)
     _note(program, seen)
@@ -97,7 +100,7 @@ def _heal_alone(run: Run, program: Town, wanted: Sequence[Desired]) -> list[Acti
                 failed.append(error)
     finally:
         connections.close()
-    _note(program, run.attempt("look-again", _looked, program, wanted))
+    _note(program, run.attempt("look-again", _looked, program, wanted), done)
     if failed:
         raise failed[-1]
     return done
@@ -121,7 +124,10 @@ def _looked(program: Town, wanted: Sequence[Desired]) -> Sighting:
     return Sighting(looks.found, program.site)
 
 
-def _note(program: Town, seen: Sighting) -> None:
+def _note(program: Town, seen: Sighting, healed: Sequence[Action] = ()) -> None:
     for each in seen.found:
         tenant, centre = each.target
         program.catalogue.record_look(tenant, centre, pending=len(each.actions))
+        differing = Counter(str(one.noun) for one in differences(each, policy_of(program.site, tenant)))
+        done = Counter(str(NOUNS[one.item.noun]) for one in healed if one.target == each.target)
+        record_drift(program.catalogue, tenant, centre, dict(differing), dict(done))

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from orchestrator import cli
 from orchestrator.app import App
+from orchestrator.catalogue.drifts import read_drifts
 from orchestrator.catalogue.lives import Life, change_life
 from orchestrator.cloud.marks import TAG
 from orchestrator.tenants.flows import TENANT_DRIFT
@@ -228,6 +229,8 @@ def test_two_dozen_changes_by_hand_are_all_found_and_healed_or_reported_as_polic
     steps = [each.step for each in app.catalogue.attempts(run.id)]
     assert sum(each.startswith(f"heal {tenant}: ") for each in steps) == len(healed)
     assert found_of(tricenter("drift")[1]) == dict.fromkeys(reported, "report")
+    counted = {each.noun: (each.differing, each.healed) for each in read_drifts(app.catalogue)}
+    assert (counted["rule"], counted["role"], counted["user"]) == ((1, 1), (0, 2), (3, 0))
 
     code, _, err = tricenter("apply", "--yes")
     assert code == 0, err

@@ -21,6 +21,7 @@ from exporters.engine_metrics import AUDIT_UNSEALED, RUN_DURATION, VAULT_ANSWERE
 from exporters.metrics import METRICS, PLAN_STATES
 from exporters.notice_metrics import NOTICES
 from orchestrator.catalogue import audit, keys, verifications
+from orchestrator.catalogue.drifts import record_drift
 from orchestrator.catalogue.epochs import adopt
 from orchestrator.catalogue.facts import Key
 from orchestrator.catalogue.ledger import Ledger
@@ -89,6 +90,7 @@ def record_history(catalogue: Catalogue) -> None:
     catalogue.record_tenant(TENANT, "same-city", writes=1, pending=3)
     record_upkeep(catalogue)
     record_uses(catalogue)
+    record_drift(catalogue, TENANT, "same-city", {"rule": 2}, {"rule": 1})
     fault = Compared("scans", "path", 9, 0, 0, 0, ("9 of 9 files of the point are not there: a, b, c, …",))
     record_spot_check(catalogue, SpotCheck(TENANT, SYSTEM, "point-1", NOW, NOW, (fault,)))
     record_keys(catalogue)
@@ -140,6 +142,19 @@ def record_uses(catalogue: Catalogue) -> None:
         QuotaUse("gone", "same-city", "compute", "ram", 1, 2),
     ]
     record_quota_uses(catalogue, "same-city", uses, NOW - timedelta(hours=2))
+
+
+def test_drift_is_by_noun_and_what_was_healed_adds_up(registry: CollectorRegistry, catalogue: Catalogue) -> None:
+    record_drift(catalogue, TENANT, "same-city", {"rule": 2, "quota": 1})
+    record_drift(catalogue, TENANT, "same-city", {"quota": 1}, {"rule": 2})
+    record_drift(catalogue, TENANT, "same-city", {}, {"rule": 1})
+    record_drift(catalogue, "gone", "same-city", {"rule": 9})
+    series = scrape(registry)
+    here = {"tenant": TENANT, "centre": "same-city"}
+    assert value(series, "tricenter_tenant_drift", **here, noun="rule") == 0
+    assert value(series, "tricenter_tenant_drift", **here, noun="quota") == 0
+    assert value(series, "tricenter_tenant_drift_healed_total", **here, noun="rule") == 3
+    assert {dict(labels)["tenant"] for name, labels in series if name.startswith("tricenter_tenant_drift")} == {TENANT}
 
 
 def test_use_of_quotas_is_in_bytes_and_of_the_site_s_tenants(registry: CollectorRegistry, catalogue: Catalogue) -> None:

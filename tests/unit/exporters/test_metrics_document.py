@@ -9,7 +9,7 @@ from exporters.metrics import METRICS, document
 
 LABELS = {
     *("tenant", "system", "tier", "centre", "plan", "kind", "stage"),
-    *("flow", "state", "verdict", "error_type", "version", "site", "channel", "service", "resource"),
+    *("flow", "state", "verdict", "error_type", "version", "site", "channel", "service", "resource", "noun"),
 }
 
 

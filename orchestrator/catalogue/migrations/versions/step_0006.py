@@ -11,6 +11,7 @@ down_revision = "0005"
 
 def upgrade() -> None:
     _lives()
+    _drifts()
     _quota_uses()
 
 
@@ -39,4 +40,16 @@ def _quota_uses() -> None:
         sa.Column("used", sa.BigInteger, nullable=False),
         sa.Column("allowed", sa.BigInteger),
         sa.Column("seen_at", sa.DateTime, nullable=False),
+    )
+
+
+def _drifts() -> None:
+    """What differs of each tenant at each centre, by noun, and how much of it was healed."""
+    op.create_table(
+        "tenant_drifts",
+        sa.Column("tenant", sa.String(40), primary_key=True),
+        sa.Column("centre", sa.String(20), primary_key=True),
+        sa.Column("noun", sa.String(20), primary_key=True),
+        sa.Column("differing", sa.Integer, nullable=False),
+        sa.Column("healed", sa.Integer, nullable=False),
     )
