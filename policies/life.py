@@ -27,7 +27,7 @@ STEPS: dict[LifeState, frozenset[LifeState]] = {
     LifeState.ASKED: frozenset({LifeState.ASKED, LifeState.QUARANTINED, LifeState.ACTIVE}),
     LifeState.QUARANTINED: frozenset({LifeState.QUARANTINED, LifeState.PURGING, LifeState.ACTIVE}),
     LifeState.PURGING: frozenset({LifeState.PURGING, LifeState.GONE}),
-    LifeState.GONE: frozenset({LifeState.ACTIVE}),
+    LifeState.GONE: frozenset(),  # its name stands in certificates, and is not used again
 }
 
 #: In these a tenant is what its site file says, and applies keep it so.

@@ -17,11 +17,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from drills.report.render import as_json, render_html, render_pdf, signed_digest
+from drills.report.render import as_json, render_html, signed_digest
 from orchestrator.catalogue.audit import Entry, attempt_body, canonical, digest_of
 from orchestrator.catalogue.audit_check import before, entries
 from orchestrator.catalogue.store import Catalogue
 from orchestrator.errors import CheckFailed
+from orchestrator.paper import as_pdf
 
 FORMAT = 1
 MANIFEST, SEAL, VERIFIER = "manifest.json", "manifest.digest", "verify.py"
@@ -55,7 +56,7 @@ def build_pack(catalogue: Catalogue, document: Mapping[str, Any]) -> bytes:
     content = {
         "document.json": as_json(document),
         "report.html": html.encode(),
-        "report.pdf": render_pdf(html),
+        "report.pdf": as_pdf(html),
         "attempts.jsonl": _lines(_attempts(catalogue, runs)),
         "messages.jsonl": _lines(each.content for each in chain.own if each.kind == "message"),
         "chain.jsonl": _lines(chain.lines()),

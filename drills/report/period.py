@@ -8,11 +8,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from drills.report.render import as_json, render_pdf, render_period, write_whole
+from drills.report.render import as_json, render_period, write_whole
 from orchestrator.catalogue.board import Board, BoardRow
 from orchestrator.catalogue.corrections import Correction, findings
 from orchestrator.catalogue.records import DrillRow
 from orchestrator.catalogue.store import Catalogue
+from orchestrator.paper import as_pdf
 
 #: So many of a system's last drills are drawn.
 DRAWN = 24
@@ -26,7 +27,7 @@ def write_period(folder: Path, report: Mapping[str, Any], *, pdf: bool) -> Path:
     write_whole(path.with_suffix(".json"), as_json(report))
     write_whole(path, html.encode())
     if pdf:
-        write_whole(path.with_suffix(".pdf"), render_pdf(html))
+        write_whole(path.with_suffix(".pdf"), as_pdf(html))
     return path
 
 

@@ -17,6 +17,7 @@ from drills import words as drill_words
 from drills.report import words as report_words
 from drills.report.timeline import COLOURS, OTHER, Language, draw, system_of, trend
 from orchestrator.catalogue.audit import canonical, digest_of
+from orchestrator.paper import as_pdf
 from policies.values import format_duration, format_size
 
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
@@ -35,7 +36,7 @@ def write_report(folder: Path, document: Mapping[str, Any], *, pdf: bool = False
     path = folder / f"{document['drill']}.html"
     write_whole(path, html.encode())
     if pdf:
-        write_whole(path.with_suffix(".pdf"), render_pdf(html))
+        write_whole(path.with_suffix(".pdf"), as_pdf(html))
     return path
 
 
@@ -67,21 +68,6 @@ def render_html(document: Mapping[str, Any]) -> str:
 def render_period(report: Mapping[str, Any]) -> str:
     """Return the report of a period, Chinese first and then English. Pure but for the local time zone."""
     return _environment().get_template("period.html.j2").render(p=report)
-
-
-def render_pdf(html: str) -> bytes:
-    """Return a report as PDF. The same HTML makes the same bytes. Nothing is fetched for it."""
-    from weasyprint import HTML  # here, because it loads the system's text libraries
-
-    made = HTML(string=html, url_fetcher=_fetch_nothing).write_pdf(
-        pdf_identifier=hashlib.sha256(html.encode()).digest()[:16]
-    )
-    assert isinstance(made, bytes)
-    return made
-
-
-def _fetch_nothing(url: str) -> Any:
-    raise ValueError(f"a report needs nothing from elsewhere: {url}")
 
 
 def _environment() -> Environment:

@@ -51,7 +51,8 @@ def change_life(catalogue: Catalogue, life: Life) -> None:
         db.execute(delete(t.tenant_lives).where(t.tenant_lives.c.tenant == life.tenant))
         if life.state is not LifeState.ACTIVE:
             db.execute(insert(t.tenant_lives).values(**_row(life)))
-        audit.note(db, "tenant-life", None, life.since, {**life.as_json(), "before": str(state)})
+        digest = {"digest": life.details["digest"]} if "digest" in life.details else {}
+        audit.note(db, "tenant-life", None, life.since, {**life.as_json(), "before": str(state), **digest})
 
 
 def read_life(catalogue: Catalogue, tenant: str) -> Life | None:

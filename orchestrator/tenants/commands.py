@@ -17,6 +17,8 @@ from orchestrator.tenants.desired import CENTRES, Desired, all_desired
 from orchestrator.tenants.drift_commands import drift_command
 from orchestrator.tenants.drift_run import LEASE
 from orchestrator.tenants.import_commands import import_command
+from orchestrator.tenants.life import still_applied
+from orchestrator.tenants.life_commands import offboard, resume_command, suspend_command
 from orchestrator.tenants.looking import Looks, look
 from orchestrator.tenants.planning import Action
 from orchestrator.tenants.rebuild_commands import rebuild_command
@@ -84,6 +86,7 @@ def apply_command(
     from orchestrator.catalogue.leases import hold
 
     with hold(app.catalogue, LEASE, f"{LEASE}-{secrets.token_hex(4)}", exclusive=True):
+        wanted = still_applied(app, wanted, tenants)
         looks = _looked(app, wanted, allow_destroy)
         if output == "table":
             showing.print_plan(app.console, looks)
@@ -216,3 +219,6 @@ tenant.add_command(rebuild_command(_confirm, _progress))
 tenant.add_command(rotate_command(_confirm))
 tenant.add_command(drift_command(_confirm, _progress))
 tenant.add_command(import_command(_confirm, _progress))
+tenant.add_command(suspend_command)
+tenant.add_command(resume_command)
+tenant.add_command(offboard)

@@ -17,6 +17,7 @@ from orchestrator.tenants.applying import Program, apply, raise_for
 from orchestrator.tenants.desired import CENTRES, all_desired
 from orchestrator.tenants.drift import Difference, differences, only_healing, policy_of
 from orchestrator.tenants.drift_run import LEASE
+from orchestrator.tenants.life import still_applied
 from orchestrator.tenants.looking import Look, Looks, look
 from policies.tiers import CentreName
 
@@ -69,7 +70,7 @@ def drift_command(
             return only_healing(found, policy_of(app.site, found.target.tenant))
 
         with hold(app.catalogue, LEASE, f"{LEASE}-{secrets.token_hex(4)}", exclusive=True):
-            looks = look(cast(Program, app), wanted)
+            looks = look(cast(Program, app), still_applied(app, wanted, tenants))
             if output != "json":
                 show(app, looks, output)
             part = Looks(tuple(map(choose, looks.found)), looks.unreachable)

@@ -79,6 +79,12 @@ def look_for_drift(run: Run, program: Town, centre: CentreName) -> dict[str, int
     return {"tenants": len(seen.found), "drifted": drifted, "healed": len(healed)}
 
 
+def _applied(program: Town, wanted: Sequence[Desired]) -> list[Desired]:
+    """Return what is wanted of tenants that are in use: who is locked out of one must not be healed into it again."""
+    resting = not_applied(program.catalogue)
+    return [each for each in wanted if each.target.tenant not in resting]
+
+
 def _heal(run: Run, program: Town, wanted: Sequence[Desired]) -> list[Action]:
     try:
         with leases.hold(program.catalogue, LEASE, run.id, exclusive=False):
@@ -92,7 +98,7 @@ def _heal_alone(run: Run, program: Town, wanted: Sequence[Desired]) -> list[Acti
     """Look again, for what was seen before may be done by now; heal tenant by tenant; and look at what is left."""
     connections, done, failed = Connections(program), list[Action](), list[TricenterError]()
     try:
-        for each in _looked(program, wanted).found:
+        for each in _looked(program, _applied(program, wanted)).found:
             try:
                 for action in _healed_of(run, program, connections, each):
                     done.append(action)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.catalogue import leases
+from orchestrator.catalogue.lives import not_applied
 from orchestrator.engine.port import FlowSpec, Run
 from orchestrator.errors import CheckFailed, InvalidInput, Refused, UnknownName
 from orchestrator.tenants.applying import (
@@ -22,6 +23,7 @@ from orchestrator.tenants.applying import (
 )
 from orchestrator.tenants.desired import CENTRES, Desired, all_desired
 from orchestrator.tenants.drift_run import LEASE, Town, look_for_drift
+from orchestrator.tenants.life import refuse_unless_applied
 from orchestrator.tenants.looking import Look, look
 from orchestrator.tenants.planning import Approval, conflicts
 from orchestrator.tenants.quota_use import see_uses
@@ -48,6 +50,7 @@ def _apply(run: Run, program: Town, arguments: Mapping[str, str]) -> dict[str, A
     if planned.shown and arguments.get("approved") != "yes" and run.wait(APPROVAL, APPROVAL_SECONDS) is None:
         raise Refused("nobody approved the plan in time", hint="start it again when somebody can look at it")
     with leases.hold(program.catalogue, LEASE, run.id, exclusive=False):
+        refuse_unless_applied([wanted.target.tenant], not_applied(program.catalogue))
         return _carry_out(run, program, wanted, planned, allow_destroy)
 
 

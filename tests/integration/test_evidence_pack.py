@@ -19,7 +19,7 @@ from drills.pack import verify
 from drills.pack.build import build_pack, digest_in, write_pack
 from drills.probes import ProbeResult
 from drills.report.complete import complete_document
-from drills.report.render import render_html, render_pdf, signed_digest
+from drills.report.render import render_html, signed_digest
 from drills.scenario import Part, Scenario
 from orchestrator.catalogue.audit import Auditing, note
 from orchestrator.catalogue.audit_check import check
@@ -29,6 +29,7 @@ from orchestrator.catalogue.records import Order, Outcome, Point, RunState, Sour
 from orchestrator.catalogue.store import Catalogue
 from orchestrator.engine.journal import as_evidence
 from orchestrator.errors import CheckFailed
+from orchestrator.paper import as_pdf
 from orchestrator.process import run
 from policies.limits import Limit
 
@@ -284,4 +285,4 @@ def test_the_own_sm3_is_the_standards(tmp_path: Path) -> None:
         assert verify.sm3(data[:size]) == hashlib.new("sm3", data[:size]).hexdigest()
     write_pack(tmp_path / "new" / "x.zip", b"x")
     assert (tmp_path / "new" / "x.zip").read_bytes() == b"x"
-    assert len(render_pdf("<p>甲</p>")) > 500
+    assert len(as_pdf("<p>甲</p>")) > 500
