@@ -21,6 +21,7 @@ from orchestrator.catalogue.archive_tables import archive_marks as archive_marks
 from orchestrator.catalogue.archive_tables import archives as archives
 from orchestrator.catalogue.columns import UtcTime as UtcTime
 from orchestrator.catalogue.columns import metadata as metadata
+from orchestrator.catalogue.detail_tables import tenant_details as tenant_details
 from orchestrator.catalogue.drift_tables import tenant_drifts as tenant_drifts
 from orchestrator.catalogue.epoch_tables import epochs as epochs
 from orchestrator.catalogue.epoch_tables import quarantines as quarantines

@@ -12,9 +12,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from orchestrator.catalogue.details import forget_details
+from orchestrator.catalogue.store import Catalogue
 from orchestrator.cloud.connection import Connection, disconnect
 from orchestrator.engine.port import FlowSpec, Run
 from orchestrator.errors import Interrupted, PartlyDone, Refused, TricenterError, Unreachable
+from orchestrator.tenants.asking import fresh
 from orchestrator.tenants.building import carry_out
 from orchestrator.tenants.desired import Target
 from orchestrator.tenants.looking import Centres, Look, Looks, look
@@ -28,10 +31,6 @@ FLOW = "tenant-apply"
 
 class Runner(Protocol):
     def run(self, flow: FlowSpec, arguments: Mapping[str, str], /) -> Any: ...
-
-
-class Catalogue(Protocol):
-    def record_tenant(self, tenant: str, centre: str, *, writes: int, pending: int) -> None: ...
 
 
 class Program(Centres, Protocol):
@@ -226,6 +225,7 @@ def carry_out_all(
     cloud = connections.to(centre) if centre in program.site.clouds() else None
     vault = program.vault_admin(centre) if centre in program.site.vaults() else None
     place = found.place(cloud, vault, program.secrets_folder)
+    forget_details(program.catalogue, *found.target)  # before they become untrue: a kill would leave them so
     before = place.writes()
     try:
         for number, action in enumerate(found.actions):
@@ -247,7 +247,8 @@ def _prove(
     allow_destroy: bool,
 ) -> None:
     """Look again at what was changed: an apply is done when there is nothing left to plan."""
-    again = look(program, [found.wanted for found, _ in work], allow_destroy=allow_destroy)
+    wanted, memory = [found.wanted for found, _ in work], fresh(lambda: program.catalogue)
+    again = look(program, wanted, allow_destroy=allow_destroy, memory=memory)
     left = {each.target: (choose(each) if choose else each).actions for each in again.found}
     for found, outcome in work:
         if error := again.unreachable.get(found.target.centre):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from orchestrator.errors import Refused, UnknownName
-from orchestrator.tenants import review, showing
+from orchestrator.tenants import asking, review, showing
 from orchestrator.tenants.applying import Program, apply, raise_for
 from orchestrator.tenants.desired import CENTRES, Desired, all_desired
 from orchestrator.tenants.drift_commands import drift_command
@@ -40,6 +40,9 @@ destroy_option = click.option(
     is_flag=True,
     help="删除站点不再要的（仅本程序所建） destroy what the site no longer wants, of ours",
 )
+fresh_option = click.option(
+    "--fresh", is_flag=True, help="全部重新询问，不用记下的细节 ask everything, use no remembered details"
+)
 tenants_argument = click.argument("tenants", nargs=-1, metavar="[TENANT]...")
 
 
@@ -52,13 +55,19 @@ def tenant() -> None:
 @tenants_argument
 @centre_option
 @destroy_option
+@fresh_option
 @review_option
 @click.pass_obj
 def plan_command(
-    app: App, tenants: tuple[str, ...], centre: CentreName | None, allow_destroy: bool, output: str
+    app: App,
+    tenants: tuple[str, ...],
+    centre: CentreName | None,
+    allow_destroy: bool,
+    fresh: bool,
+    output: str,
 ) -> None:
     """显示将要做的改动 Show what an apply would do. Writes nothing."""
-    _show_plan(app, _looked(app, _wanted(app, tenants, centre), allow_destroy), output)
+    _show_plan(app, _looked(app, _wanted(app, tenants, centre), allow_destroy, fresh), output)
 
 
 @tenant.command("apply")
@@ -67,6 +76,7 @@ def plan_command(
 @click.option("--yes", is_flag=True, help="不再询问 do not ask")
 @click.option("--dry-run", is_flag=True, help="只显示计划 show the plan and stop")
 @destroy_option
+@fresh_option
 @output_option
 @click.pass_obj
 def apply_command(
@@ -76,18 +86,19 @@ def apply_command(
     yes: bool,
     dry_run: bool,
     allow_destroy: bool,
+    fresh: bool,
     output: str,
 ) -> None:
     """使云与站点一致 Make clouds and vaults what the site says. May be repeated and interrupted."""
     wanted = _wanted(app, tenants, centre)
     if dry_run:
-        _show_plan(app, _looked(app, wanted, allow_destroy), output)
+        _show_plan(app, _looked(app, wanted, allow_destroy, fresh), output)
         return
     from orchestrator.catalogue.leases import hold
 
     with hold(app.catalogue, LEASE, f"{LEASE}-{secrets.token_hex(4)}", exclusive=True):
         wanted = still_applied(app, wanted, tenants)
-        looks = _looked(app, wanted, allow_destroy)
+        looks = _looked(app, wanted, allow_destroy, fresh)
         if output == "table":
             showing.print_plan(app.console, looks)
         _confirm(sum(each.kind != "conflict" for each in looks.actions), yes)
@@ -102,12 +113,13 @@ def apply_command(
 
 
 @tenant.command("list")
+@fresh_option
 @output_option
 @click.pass_obj
-def list_command(app: App, output: str) -> None:
+def list_command(app: App, fresh: bool, output: str) -> None:
     """列出租户及各中心状态 List the tenants, and how each stands at each centre."""
     names = sorted(app.site.tenants)
-    looks = _looked(app, _wanted(app, (), None))
+    looks = _looked(app, _wanted(app, (), None), fresh=fresh)
     if output == "json":
         showing.print_json(app.console, showing.tenants_json(app.site, names, looks))
     else:
@@ -145,8 +157,9 @@ def _wanted(app: App, tenants: Sequence[str], centre: CentreName | None) -> list
     return all_desired(app.site, names, centre)
 
 
-def _looked(app: App, wanted: Sequence[Desired], allow_destroy: bool = False) -> Looks:
-    return look(cast(Program, app), wanted, allow_destroy=allow_destroy)
+def _looked(app: App, wanted: Sequence[Desired], allow_destroy: bool = False, fresh: bool = False) -> Looks:
+    memory = (asking.fresh if fresh else asking.Memory)(lambda: app.catalogue)
+    return look(cast(Program, app), wanted, allow_destroy=allow_destroy, memory=memory)
 
 
 def _show_plan(app: App, looks: Looks, output: str) -> None:

@@ -9,17 +9,20 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from orchestrator.catalogue import leases
+from orchestrator.catalogue.details import forget_details
 from orchestrator.catalogue.drifts import record_drift
 from orchestrator.catalogue.lives import not_applied
 from orchestrator.catalogue.store import Catalogue
 from orchestrator.engine.port import Run
 from orchestrator.errors import Busy, TricenterError
 from orchestrator.tenants.applying import Connections, Program
+from orchestrator.tenants.asking import Memory
 from orchestrator.tenants.building import carry_out
 from orchestrator.tenants.desired import Desired, all_desired
 from orchestrator.tenants.drift import NOUNS, differences, healing, policy_of
 from orchestrator.tenants.looking import Look, look
 from orchestrator.tenants.planning import Action
+from policies.confirming import ROTATION
 from policies.site import Site
 from policies.tiers import CentreName
 
@@ -61,6 +64,7 @@ class Sighting:
 def look_for_drift(run: Run, program: Town, centre: CentreName) -> dict[str, int]:
     """Look at all tenants of a centre, note what differs, heal what policy says, and note what is left.
 
+    What has to be asked tenant by tenant is asked of a part of them at each look, whoever was asked longest ago first.
     May be repeated: what was healed is not there to be healed again. Nothing is healed while a person applies: the next
     look does it. A tenant that cannot be healed keeps no other from it. One that is suspended or leaves differs on
     purpose: it is left alone, and is no drift. Raises Unreachable, and what the clouds said
@@ -71,7 +75,8 @@ def look_for_drift(run: Run, program: Town, centre: CentreName) -> dict[str, int
         program.catalogue.record_look(each.target.tenant, centre, pending=0)
         record_drift(program.catalogue, each.target.tenant, centre, {})
     wanted = all_desired(program.site, sorted(set(program.site.tenants) - set(parked)), centre)
-    seen = run.attempt("look", _looked, program, wanted)
+    memory = Memory(lambda: program.catalogue, rotation=ROTATION)
+    seen = run.attempt("look", _looked, program, wanted, memory)
     _note(program, seen)
     ill = [each.wanted for each in seen.found if healing(each, policy_of(program.site, each.target.tenant))]
     healed = _heal(run, program, ill) if ill else []
@@ -118,13 +123,14 @@ def _healed_of(run: Run, program: Town, connections: Connections, found: Look) -
     cloud = connections.to(centre) if centre in program.site.clouds() else None
     vault = program.vault_admin(centre) if centre in program.site.vaults() else None
     place = found.place(cloud, vault, program.secrets_folder)
+    forget_details(program.catalogue, *found.target)
     for action in healing(found, policy_of(program.site, found.target.tenant)):
         run.attempt(f"heal {found.target.tenant}: {action.name}"[:NAME_LENGTH], carry_out, place, action)
         yield action
 
 
-def _looked(program: Town, wanted: Sequence[Desired]) -> Sighting:
-    looks = look(program, wanted)
+def _looked(program: Town, wanted: Sequence[Desired], memory: Memory | None = None) -> Sighting:
+    looks = look(program, wanted, memory=memory)
     for error in looks.unreachable.values():
         raise error
     return Sighting(looks.found, program.site)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -17,13 +18,14 @@ from orchestrator.cloud.connection import Connection, disconnect
 from orchestrator.cloud.occupants import occupants
 from orchestrator.errors import Unreachable
 from orchestrator.tenants import items
+from orchestrator.tenants.asking import Memory
 from orchestrator.tenants.desired import CENTRES, Desired, Target
 from orchestrator.tenants.items import Observed, Seen
 from orchestrator.tenants.leftovers import allowed, destroying, leftovers
 from orchestrator.tenants.observing import by_key, observe
 from orchestrator.tenants.place import Place, ids_of
 from orchestrator.tenants.planning import Action, plan
-from orchestrator.tenants.survey import Survey, survey
+from orchestrator.tenants.survey import Survey, confirmed, survey
 from orchestrator.vault.admin import VaultAdmin
 from policies.site import Site
 
@@ -47,7 +49,8 @@ class Centres(Protocol):
 class Look:
     """One tenant at one centre, as it was found.
 
-    `left` is what Tricenter made and the site no longer wants, when nobody allowed that it is destroyed.
+    `left` is what Tricenter made and the site no longer wants, when nobody allowed that it is destroyed. A part of what
+    is told as unchanged may be remembered since `remembered_at`; None: everything was asked now.
     """
 
     wanted: Desired
@@ -56,6 +59,7 @@ class Look:
     left: tuple[Action, ...] = ()
     roles: Mapping[str, str] = field(default_factory=dict)
     external_networks: Mapping[str, str] = field(default_factory=dict)
+    remembered_at: datetime | None = None
 
     @property
     def target(self) -> Target:
@@ -96,24 +100,36 @@ class Looks:
     def actions(self) -> tuple[Action, ...]:
         return tuple(action for look in self.found for action in look.actions)
 
+    @property
+    def remembered_at(self) -> datetime | None:
+        """When the oldest of what was remembered was asked; None when all was asked now."""
+        return min((each.remembered_at for each in self.found if each.remembered_at), default=None)
+
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How closely to look: at quotas that the site leaves alone, and whether what it no longer wants may go."""
+    """How to look: at quotas that the site leaves alone, may what it no longer wants go, and with what memory."""
 
     all_quotas: bool = False
     allow_destroy: bool = False
+    memory: Memory | None = None
 
 
 def look(
-    centres: Centres, wanted: Sequence[Desired], *, all_quotas: bool = False, allow_destroy: bool = False
+    centres: Centres,
+    wanted: Sequence[Desired],
+    *,
+    all_quotas: bool = False,
+    allow_destroy: bool = False,
+    memory: Memory | None = None,
 ) -> Looks:
     """Look at everything that these tenants want. Raises CredentialRefused or InvalidInput as soon as one is met.
 
     With `allow_destroy` what Tricenter made and the site no longer wants is destroyed by the plan; otherwise it stands
-    beside it as `left`.
+    beside it as `left`. With a `memory` tenants whose details it holds are not asked for them, unless that gives them
+    something to do: what is planned was always asked now.
     """
-    view = View(all_quotas, allow_destroy)
+    view = View(all_quotas, allow_destroy, memory)
     by_centre = {centre: [each for each in wanted if each.target.centre == centre] for centre in CENTRES}
     asked = {centre: several for centre, several in by_centre.items() if several}
     unreachable: dict[str, Unreachable] = {}
@@ -135,14 +151,23 @@ def _look_at(centres: Centres, centre: str, wanted: Collection[Desired], view: V
     try:
         cloud = _survey(connection, centres, centre, wanted, view) if connection else None
         vault = centres.vault_admin(centre) if has_bucket else None
-        return [_seen_of(want, connection, cloud, vault, view) for want in wanted]
+        looks = [_seen_of(want, connection, cloud, vault, view) for want in wanted]
+        doubtful = [each.wanted for each in looks if each.actions and each.remembered_at]
+        if not doubtful or cloud is None or connection is None:
+            return looks
+        certain = replace(view.memory, longest=timedelta()) if view.memory else None
+        cloud = confirmed(cloud, connection, centre, doubtful, centres.secrets_folder, certain)
+        return [
+            _seen_of(each.wanted, connection, cloud, vault, view) if each.wanted in doubtful else each for each in looks
+        ]
     finally:
         if connection:
             disconnect(connection)
 
 
 def _survey(connection: Connection, centres: Centres, centre: str, wanted: Collection[Desired], view: View) -> Survey:
-    return survey(connection, centre, wanted, centres.secrets_folder, all_quotas=view.all_quotas)
+    secrets, closely = centres.secrets_folder, view.all_quotas
+    return survey(connection, centre, wanted, secrets, all_quotas=closely, memory=view.memory)
 
 
 def _seen_of(
@@ -154,7 +179,8 @@ def _seen_of(
     actions, left = plan(want, observed), _left(want, observed, connection)
     if view.allow_destroy:
         actions, left = allowed(actions, left), ()
-    return Look(want, observed, actions, left, roles, external)
+    details = cloud.details.get(want.target.tenant) if cloud else None
+    return Look(want, observed, actions, left, roles, external, details.remembered_at if details else None)
 
 
 def _left(want: Desired, observed: Observed, connection: Connection | None) -> tuple[Action, ...]:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.catalogue.database import now
 from orchestrator.catalogue.quota_uses import QuotaUse
 from orchestrator.errors import PartlyDone, TricenterError
 from orchestrator.tenants import items
@@ -54,6 +55,10 @@ def print_plan(console: Console, looks: Looks) -> None:
     for centre, error in looks.unreachable.items():
         console.print(Text(f"✗ {centre}: {error}", style="red"), soft_wrap=True)
     console.print(Text(f"计划 plan: {summary(looks)}", style="bold"))
+    if looks.remembered_at:
+        minutes = (now() - looks.remembered_at).total_seconds() / 60
+        told = f"部分为记忆 in part remembered, the oldest for {minutes:.0f} min: --fresh 重新询问 asks again"
+        console.print(Text(told, style="dim"), soft_wrap=True)
 
 
 def line(action: Action) -> Text:
@@ -95,6 +100,7 @@ def plan_json(looks: Looks) -> dict[str, Any]:
             "unchanged": sum(look.unchanged for look in looks.found),
         },
         "unreachable": {centre: str(error) for centre, error in looks.unreachable.items()},
+        "remembered_at": looks.remembered_at.isoformat() if looks.remembered_at else None,
     }
 
 

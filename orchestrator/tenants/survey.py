@@ -1,13 +1,14 @@
-"""What one cloud holds, read with a number of requests that hardly grows with the number of tenants.
+"""What one cloud holds, read with a number of requests that does not grow with the number of tenants.
 
-Every kind of object is listed once for the whole cloud. Only what no service lists for all is asked per tenant: the
-compute and block storage quotas, who is in the group, and the service user's credentials.
+Every kind of object is listed once for the whole cloud. Only what no service lists for all is asked per tenant, and
+remembered: see `asking`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ from orchestrator.cloud.connection import Connection, cloud_name
 from orchestrator.cloud.credentials import credential_file, stored_id
 from orchestrator.errors import InvalidInput
 from orchestrator.tenants import items
+from orchestrator.tenants.asking import Memory, Question, ask
 from orchestrator.tenants.desired import SERVICE_USER, Desired, group_name
 from orchestrator.tenants.renames import restored
 
@@ -26,12 +28,13 @@ QUOTA_SERVICES = ("compute", "network", "block_storage")
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What had to be asked for one tenant."""
+    """What had to be asked for one tenant. `remembered_at`: when the cloud said so, if that was not now."""
 
     limits: Mapping[str, quotas.Limits] = field(default_factory=dict)
     member_ids: frozenset[str] = frozenset()
     credentials: tuple[identity.ApplicationCredential, ...] = ()
     stored_credential: str | None = None
+    remembered_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +71,15 @@ class Survey:
 
 
 def survey(
-    connection: Connection, centre: str, wanted: Collection[Desired], secrets: Path, *, all_quotas: bool = False
+    connection: Connection,
+    centre: str,
+    wanted: Collection[Desired],
+    secrets: Path,
+    *,
+    all_quotas: bool = False,
+    memory: Memory | None = None,
 ) -> Survey:
-    """Look at a cloud, with the details of these tenants.
+    """Look at a cloud, with the details of these tenants; what the memory holds of them is not asked again.
 
     Raises InvalidInput when the cloud lacks a role or the external network that the site names, and what the cloud
     room raises.
@@ -95,8 +104,21 @@ def survey(
     _check(found, connection, wanted)
     _check_flavors(found, cloud_name(connection), wanted)
     found = restored(found, wanted)
-    details = _details(found, connection, centre, wanted, secrets, all_quotas=all_quotas)
+    details = _details(found, connection, centre, wanted, secrets, all_quotas=all_quotas, memory=memory)
     return replace(found, details=details)
+
+
+def confirmed(
+    found: Survey,
+    connection: Connection,
+    centre: str,
+    wanted: Collection[Desired],
+    secrets: Path,
+    memory: Memory | None,
+) -> Survey:
+    """Return the survey with the details of these tenants asked now. The memory is to be one that asks everything."""
+    details = _details(found, connection, centre, wanted, secrets, all_quotas=False, memory=memory)
+    return replace(found, details={**found.details, **details})
 
 
 def _of_domains(ask: Callable[[str | None], list[T]], ours: list[identity.Domain]) -> list[T]:
@@ -150,26 +172,25 @@ def _details(
     secrets: Path,
     *,
     all_quotas: bool,
+    memory: Memory | None,
 ) -> dict[str, Details]:
-    projects = {name: project for want in wanted if (project := found.project_of(name := want.target.tenant))}
-    services = {want.target.tenant: QUOTA_SERVICES if all_quotas else _services(want) for want in wanted}
-    network_limits = quotas.network(
-        connection, [project.id for name, project in projects.items() if "network" in services[name]]
-    )
+    questions = [
+        _question(found, project, QUOTA_SERVICES if all_quotas else _services(want))
+        for want in wanted
+        if (project := found.project_of(want.target.tenant))
+    ]
+    network_limits = quotas.network(connection, [each.project_id for each in questions if "network" in each.services])
+    answers = ask(connection, centre, questions, memory)
     details = {}
-    for name, project in projects.items():
-        limits = {}
-        if "compute" in services[name]:
-            limits["compute"] = quotas.compute(connection, project.id)
-        if "network" in services[name]:
-            limits["network"] = network_limits[project.id]
-        if "block_storage" in services[name]:
-            limits["block_storage"] = quotas.block_storage(connection, project.id)
-        details[name] = Details(
-            limits,
-            _members(found, connection, project),
-            _credentials(found, connection, project),
-            stored_id(credential_file(secrets, name, centre)),
+    for each in questions:
+        answer = answers[each.tenant]
+        own = {"network": network_limits[each.project_id]} if each.project_id in network_limits else {}
+        details[each.tenant] = Details(
+            {**answer.limits, **own},
+            answer.member_ids,
+            answer.credentials,
+            stored_id(credential_file(secrets, each.tenant, centre)),
+            answer.remembered_at,
         )
     return details
 
@@ -178,18 +199,8 @@ def _services(want: Desired) -> tuple[str, ...]:
     return tuple(each.name for each in want.items if isinstance(each, items.Quota))
 
 
-def _members(found: Survey, connection: Connection, project: identity.Project) -> frozenset[str]:
-    name = group_name(project.name)
-    for group in found.groups:
-        if group.domain_id == project.domain_id and group.name == name:
-            return identity.group_user_ids(connection, group.id)
-    return frozenset()
-
-
-def _credentials(
-    found: Survey, connection: Connection, project: identity.Project
-) -> tuple[identity.ApplicationCredential, ...]:
-    for user in found.users:
-        if user.domain_id == project.domain_id and user.name == SERVICE_USER:
-            return tuple(identity.application_credentials(connection, user.id))
-    return ()
+def _question(found: Survey, project: identity.Project, services: tuple[str, ...]) -> Question:
+    members = group_name(project.name)
+    groups = (each.id for each in found.groups if (each.domain_id, each.name) == (project.domain_id, members))
+    users = (each.id for each in found.users if (each.domain_id, each.name) == (project.domain_id, SERVICE_USER))
+    return Question(project.name, project.id, next(groups, None), next(users, None), services)

@@ -268,7 +268,7 @@ def test_foreign_objects_in_the_project_are_left_alone(
     assert list(admin.network.subnets(network_id=foreign.id)) == []
 
 
-def test_a_plan_asks_four_more_things_for_a_further_tenant(
+def test_a_fresh_plan_asks_four_more_things_for_a_further_tenant(
     site: TenantSite, tenant: str, tricenter: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = site.add()
@@ -286,7 +286,7 @@ def test_a_plan_asks_four_more_things_for_a_further_tenant(
     counts = []
     for names in ([tenant], [tenant, other]):
         asked.clear()
-        assert tricenter("plan", *names, "--centre", "production")[0] == 0
+        assert tricenter("plan", *names, "--fresh", "--centre", "production")[0] == 0
         counts.append(len(asked))
     assert counts[1] - counts[0] == 4, asked
 

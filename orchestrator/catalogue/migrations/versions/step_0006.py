@@ -13,6 +13,7 @@ def upgrade() -> None:
     _lives()
     _drifts()
     _quota_uses()
+    _details()
 
 
 def _lives() -> None:
@@ -52,4 +53,16 @@ def _drifts() -> None:
         sa.Column("noun", sa.String(20), primary_key=True),
         sa.Column("differing", sa.Integer, nullable=False),
         sa.Column("healed", sa.Integer, nullable=False),
+    )
+
+
+def _details() -> None:
+    """What clouds answered about one tenant."""
+    op.create_table(
+        "tenant_details",
+        sa.Column("tenant", sa.String(40), primary_key=True),
+        sa.Column("centre", sa.String(20), primary_key=True),
+        sa.Column("about", sa.Text, nullable=False),
+        sa.Column("answers", sa.JSON, nullable=False),
+        sa.Column("confirmed_at", sa.DateTime, nullable=False),
     )
