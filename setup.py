@@ -19,6 +19,7 @@ setup(
         "orchestrator.lab": ["*.lock", "plugin/**/*", "templates/*"],
         "orchestrator.lab.guest_image": ["*.sh", "*.sql", "*.conf", "root/**/*"],
         "exporters.rules": ["*.yml"],
+        "orchestrator.tenants": ["*.html.j2"],
         "drills.report": ["*.html.j2", "*.css"],
         "exporters.dashboards": ["json/*.json"],
     },
@@ -32,6 +33,7 @@ setup(
         "dbos>=3.4,<4",
         "dnspython>=2.7,<3",
         "jinja2>=3.1,<4",
+        "openpyxl>=3.1.5,<4",  # the form in which bureaus ask for a place
         "openstacksdk>=4.4,<5",
         "prometheus-client>=0.21,<1",
         "psycopg>=3.2,<4",  # with the system's libpq; the extra `postgres` brings its own

@@ -251,6 +251,9 @@ class SiteFile(Model):
     address_plan: dict[Name, ZoneBlocks] = Field(
         default_factory=dict, description="the blocks of each zone, by its name"
     )
+    mlps_level: Whole | None = Field(
+        None, ge=1, le=5, description="等保 level of the platform: no system that is asked for may have a higher one"
+    )
     quota_classes: dict[Name, QuotaClass] = Field(default_factory=dict, description="quotas that tenants share")
     clouds_file: Words | None = Field(None, description="clouds.yaml; the usual places when it is not given")
     repository_password: SecretRef = Field(

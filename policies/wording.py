@@ -24,6 +24,7 @@ from policies.findings import Finding, did_you_mean, nearest, spelled
 from policies.limits import SLOT_PATTERN
 from policies.notifications import LINK_PATTERN
 from policies.plan import SYSTEM_PATTERN
+from policies.request import PHONE_PATTERN
 from policies.site import BUCKET_PREFIX_PATTERN, DOMAIN_PATTERN, SiteFile
 from policies.spot import SHARE_PATTERN
 from policies.tenant import ABSOLUTE_PATTERN, APPROVAL_PATTERN, PORTS_PATTERN, TABLE_PATTERN
@@ -53,6 +54,7 @@ WANT_OF_PATTERN: dict[str, str] = {
     ABSOLUTE_PATTERN: "an absolute path, first a /",
     PLAIN_PATH_PATTERN: "an absolute path of letters, digits and . _ / -",
     ACCOUNT_PATTERN: "the name of a user of the host",
+    PHONE_PATTERN: "a telephone number such as 0411-8888-1234",
     APPROVAL_PATTERN: "the id of an approval such as 市数据局-2026-017, 80 characters at most",
     TABLE_PATTERN: "a table with its schema such as public.canary",
     SYSTEM_PATTERN: "TENANT/SYSTEM",
