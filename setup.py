@@ -15,11 +15,9 @@ setup(
     packages=find_packages(include=["policies*", "orchestrator*", "drills*", "exporters*"]),
     package_data={
         "policies": ["defaults/**/*.yaml", "starter/**/*.yaml"],
-        "orchestrator.tenants": ["*.html.j2"],
         "orchestrator.lab": ["*.lock", "plugin/**/*", "templates/*"],
         "orchestrator.lab.guest_image": ["*.sh", "*.sql", "*.conf", "root/**/*"],
         "exporters.rules": ["*.yml"],
-        "orchestrator.tenants": ["*.html.j2"],
         "drills.report": ["*.html.j2", "*.css"],
         "exporters.dashboards": ["json/*.json"],
     },
