@@ -17,6 +17,7 @@ setup(
         "policies": ["defaults/**/*.yaml", "starter/**/*.yaml"],
         "orchestrator.lab": ["*.lock", "plugin/**/*", "templates/*"],
         "orchestrator.lab.guest_image": ["*.sh", "*.sql", "*.conf", "root/**/*"],
+        "orchestrator.tenants": ["*.html.j2"],
         "exporters.rules": ["*.yml"],
         "drills.report": ["*.html.j2", "*.css"],
         "exporters.dashboards": ["json/*.json"],

@@ -22,7 +22,9 @@ from orchestrator.tenants.life_commands import offboard, resume_command, suspend
 from orchestrator.tenants.looking import Looks, look
 from orchestrator.tenants.planning import Action
 from orchestrator.tenants.rebuild_commands import rebuild_command
+from orchestrator.tenants.request_carrying import carrying_command
 from orchestrator.tenants.request_commands import request_group
+from orchestrator.tenants.request_deciding import DECIDING
 from orchestrator.tenants.rotate_commands import rotate_command
 from policies.tiers import CentreName
 
@@ -236,4 +238,6 @@ tenant.add_command(import_command(_confirm, _progress))
 tenant.add_command(suspend_command)
 tenant.add_command(resume_command)
 tenant.add_command(offboard)
+for each in (*DECIDING, carrying_command(apply_command, _confirm)):
+    request_group.add_command(each)
 tenant.add_command(request_group)

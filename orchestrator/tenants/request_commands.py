@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from orchestrator.catalogue.requests import OPEN, read_requests
 from orchestrator.errors import InvalidInput, Refused
 from orchestrator.tenants.request_form import write_form
 from orchestrator.tenants.requesting import Judged, Read, read_and_check
+from policies.request import Request
 
 if TYPE_CHECKING:
     from orchestrator.app import App
@@ -61,7 +63,9 @@ def looked_at(app: App, files: Sequence[Path]) -> Read:
     site = app.site
     assert app.site_folder is not None  # a site was read from it
     with app.progress_console.status("检查申请 checking requests"):
-        return read_and_check(files, site, (), app.site_folder, app.overlay)
+        waiting = [(f"the request {each.id} of {each.by}", each) for each in read_requests(app.catalogue, OPEN)]
+        open_ones = [(owner, Request.model_validate(dict(each.document))) for owner, each in waiting]
+        return read_and_check(files, site, open_ones, app.site_folder, app.overlay)
 
 
 def show_checked(app: App, found: Read, output: str) -> None:

@@ -66,7 +66,7 @@ def read_and_check(
             ]
         judged.append(Judged(each.name, request, tuple(_by_cell(each, root, one) for one in found)))
     sound = {each.name: each.request.as_tenant() for each in judged if each.sound and each.request}
-    of_site = _faults_in_site(sound, folder, overlay)
+    of_site = faults_by_tenant(sound, folder, overlay)
     return Read(tuple(_with(each, of_site.get(each.name, [])) for each in judged), tuple(findings))
 
 
@@ -125,7 +125,7 @@ def _with(judged: Judged, findings: Sequence[Finding]) -> Judged:
     return replace(judged, findings=(*judged.findings, *findings)) if findings else judged
 
 
-def _faults_in_site(
+def faults_by_tenant(
     tenants: Mapping[str, Mapping[str, Any]], folder: Path, overlay: Path | None
 ) -> dict[str, list[Finding]]:
     """Return what the site's own checks say of new tenants, by tenant: the whole site is looked at once, with all."""

@@ -14,6 +14,7 @@ def upgrade() -> None:
     _drifts()
     _quota_uses()
     _details()
+    _requests()
 
 
 def _lives() -> None:
@@ -65,4 +66,22 @@ def _details() -> None:
         sa.Column("about", sa.Text, nullable=False),
         sa.Column("answers", sa.JSON, nullable=False),
         sa.Column("confirmed_at", sa.DateTime, nullable=False),
+    )
+
+
+def _requests() -> None:
+    """What bureaus asked for, and what became of it."""
+    op.create_table(
+        "tenant_requests",
+        sa.Column("id", sa.String(16), primary_key=True),
+        sa.Column("tenant", sa.String(40), nullable=False),
+        sa.Column("document", sa.JSON, nullable=False),
+        sa.Column("state", sa.String(12), nullable=False),
+        sa.Column("by", sa.String(120), nullable=False),
+        sa.Column("at", sa.DateTime, nullable=False),
+        sa.Column("decided_by", sa.String(120)),
+        sa.Column("decided_at", sa.DateTime),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("applied_at", sa.DateTime),
+        sa.Column("handed_over_at", sa.DateTime),
     )
