@@ -28,6 +28,7 @@ from exporters.copy_view import active_samples, lag_samples, readiness_samples, 
 from exporters.drift_view import drift_samples
 from exporters.exposition import Exposition, Stream, write
 from exporters.notice_view import notice_samples
+from exporters.parity_view import parity_samples
 from exporters.pulse import Counted, empty_histogram
 from exporters.quota_view import quota_samples
 from exporters.view import (
@@ -53,6 +54,7 @@ from orchestrator.catalogue.keys import Keys, read_keys
 from orchestrator.catalogue.landed import Landed
 from orchestrator.catalogue.locks import Locks, read_locks
 from orchestrator.catalogue.notices import Outbox, read_outbox
+from orchestrator.catalogue.parities import ParityAt, read_parities
 from orchestrator.catalogue.plans import PlanAt, read_plans
 from orchestrator.catalogue.quota_uses import QuotaUses, read_quota_uses
 from orchestrator.catalogue.scenario import Expected, read_expected
@@ -110,6 +112,7 @@ class TricenterCollector(Collector):
         self._spot_checks: Sequence[SpotCheck] = ()
         self._archives: Sequence[ArchiveAt] = ()
         self._quota_uses: QuotaUses | None = None
+        self._parities: Sequence[ParityAt] = ()
         self._drifts: Sequence[DriftCount] = ()
         self._expected: Mapping[Key, Expected] = {}
         self._stored: Mapping[Key, Stored] = {}
@@ -187,6 +190,7 @@ class TricenterCollector(Collector):
         yield from spot_samples(self._spot_checks, self._site)
         yield from archive_samples(self._archives, self._site)
         yield from drift_samples(self._drifts, self._site)
+        yield from parity_samples(self._parities, self._site)
         if self._quota_uses:
             yield from quota_samples(self._quota_uses, self._site)
         yield from lag_samples(board)
@@ -205,6 +209,7 @@ class TricenterCollector(Collector):
         self._outbox = read_outbox(self._catalogue)
         self._archives = read_archives(self._catalogue)
         self._quota_uses = read_quota_uses(self._catalogue)
+        self._parities = read_parities(self._catalogue)
         self._drifts = read_drifts(self._catalogue)
         self._plans = read_plans(self._site, self._catalogue, moment, digests=self._digests)
         self._expected = read_expected(self._site, self._catalogue, moment)

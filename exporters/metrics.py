@@ -11,6 +11,7 @@ from exporters.drift_metrics import DRIFTS
 from exporters.engine_metrics import ENGINE
 from exporters.metric import SYSTEM, Metric
 from exporters.notice_metrics import NOTICES
+from exporters.parity_metrics import PARITIES
 from exporters.preamble import PREAMBLE
 from exporters.quota_metrics import QUOTAS
 from exporters.upkeep_metrics import UPKEEP
@@ -337,6 +338,7 @@ METRICS = (
     TENANT_PENDING,
     TENANT_APPLIED,
     *QUOTAS,
+    *PARITIES,
     *DRIFTS,
     *UPKEEP,
     *ARCHIVES,

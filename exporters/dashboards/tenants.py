@@ -6,6 +6,7 @@ from grafana_foundation_sdk.models import dashboard as model
 
 from exporters import copy_metrics as c
 from exporters import metrics as m
+from exporters import parity_metrics as p
 from exporters import quota_metrics as q
 from exporters.dashboards import frame, parts
 from exporters.dashboards.overview import worst_exposures
@@ -40,7 +41,9 @@ def dashboard() -> model.Dashboard:
             frame.Row(4, [(6, each) for each in _headlines()]),
             frame.Row(9, [(8, _pending()), (8, _stale()), (8, _protected())]),
             frame.Row(8, [(12, worst_exposures(*CHOSEN)), (12, _compliance())], title="保护 Protection"),
-            frame.Row(8, [(8, _stored()), (8, _most_stored()), (8, _quotas())], title="用量 Holdings"),
+            frame.Row(
+                8, [(6, _stored()), (6, _most_stored()), (6, _quotas()), (6, _parities())], title="用量 Holdings"
+            ),
         ],
         [
             frame.choice("tenant", "委办局 Tenant", "tenant", many=True),
@@ -142,6 +145,17 @@ def _quotas() -> model.Panel:
         "Quotas of which the largest share is used, when drift was last looked for; at 100% nothing more can be made.",
         {**BUREAU_AT, "resource": "配额 Quota"},
         [Column("已用 Used", top(parts.OFFENDERS, f"{used} / ({limit} > 0)"), parts.SHARE, parts.OF_OBJECTIVE)],
+    )
+
+
+def _parities() -> model.Panel:
+    worst = f"bottomk({parts.OFFENDERS}, {of(p.PARITY, *CHOSEN, by=None)} < 1)"
+    return parts.offenders(
+        "孪生最不齐 Least ready twins",
+        "接管所需最不齐备的租户与中心（最近一次查看漂移时）。"
+        "Where the least of what a takeover needs is there, when drift was last looked for.",
+        BUREAU_AT,
+        [Column("齐备 Parity", worst, parts.SHARE)],
     )
 
 

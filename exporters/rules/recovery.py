@@ -72,6 +72,16 @@ RECOVERY = (
         hold=timedelta(days=1),
     ),
     Alert(
+        "TricenterTenantParityLow",
+        'tricenter_tenant_parity_ratio{centre!="production"} < 1',
+        "warning",
+        "{{ $labels.tenant }} · {{ $labels.centre }}: 接管所需不齐 lacks what a takeover needs",
+        "齐备 {{ $value | humanizePercentage }}，持续一天。 {{ $value | humanizePercentage }} of what the tenant needs "
+        "there is as it must be, for a day.",
+        "parity-low",
+        hold=timedelta(days=1),
+    ),
+    Alert(
         "TricenterQuotaNearlyUsed",
         f'(tricenter_tenant_quota_used{{resource=~"{GROWING}"}} / tricenter_tenant_quota_limit) > 0.9',
         "warning",

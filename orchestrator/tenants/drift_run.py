@@ -6,12 +6,14 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Protocol
 
 from orchestrator.catalogue import leases
 from orchestrator.catalogue.details import forget_details
 from orchestrator.catalogue.drifts import record_drift
 from orchestrator.catalogue.lives import not_applied
+from orchestrator.catalogue.parities import forget_parities, record_parities
 from orchestrator.catalogue.store import Catalogue
 from orchestrator.engine.port import Run
 from orchestrator.errors import Busy, TricenterError
@@ -21,6 +23,7 @@ from orchestrator.tenants.building import carry_out
 from orchestrator.tenants.desired import Desired, all_desired
 from orchestrator.tenants.drift import NOUNS, differences, healing, policy_of
 from orchestrator.tenants.looking import Look, look
+from orchestrator.tenants.parity import parity
 from orchestrator.tenants.planning import Action
 from policies.confirming import ROTATION
 from policies.site import Site
@@ -74,6 +77,7 @@ def look_for_drift(run: Run, program: Town, centre: CentreName) -> dict[str, int
     for each in all_desired(program.site, sorted(set(program.site.tenants) & set(parked)), centre):
         program.catalogue.record_look(each.target.tenant, centre, pending=0)
         record_drift(program.catalogue, each.target.tenant, centre, {})
+    forget_parities(program.catalogue, centre, parked)
     wanted = all_desired(program.site, sorted(set(program.site.tenants) - set(parked)), centre)
     memory = Memory(lambda: program.catalogue, rotation=ROTATION)
     seen = run.attempt("look", _looked, program, wanted, memory)
@@ -137,6 +141,10 @@ def _looked(program: Town, wanted: Sequence[Desired], memory: Memory | None = No
 
 
 def _note(program: Town, seen: Sighting, healed: Sequence[Action] = ()) -> None:
+    moment = datetime.now(UTC)
+    for centre in {each.target.centre for each in seen.found}:
+        here = [(each.target.tenant, parity(each)) for each in seen.found if each.target.centre == centre]
+        record_parities(program.catalogue, centre, here, moment)
     for each in seen.found:
         tenant, centre = each.target
         program.catalogue.record_look(tenant, centre, pending=len(each.actions))

@@ -253,6 +253,17 @@ CASES: Mapping[str, Case] = {
         1470,
         step=30,
     ),
+    "TricenterTenantParityLow": Case(
+        [steady("tricenter_tenant_parity_ratio", 0.98, TENANT)],
+        [
+            [steady("tricenter_tenant_parity_ratio", 1, TENANT)],
+            [steady("tricenter_tenant_parity_ratio", 0.5, {**TENANT, "centre": "production"})],
+            [],
+        ],
+        TENANT,
+        1470,
+        step=30,
+    ),
     "TricenterQuotaNearlyUsed": Case(
         quota(19),
         [quota(18), quota(20, "networks"), quota(19)[:1]],

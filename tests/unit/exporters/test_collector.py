@@ -26,6 +26,7 @@ from orchestrator.catalogue.epochs import adopt
 from orchestrator.catalogue.facts import Key
 from orchestrator.catalogue.ledger import Ledger
 from orchestrator.catalogue.locks import Locks, record_locks
+from orchestrator.catalogue.parities import record_parities
 from orchestrator.catalogue.plans import PlanCheck, record_plan_check
 from orchestrator.catalogue.quota_uses import QuotaUse, record_quota_uses
 from orchestrator.catalogue.records import DrillRow, Order, Outcome, Point, RunState, WorkerRow
@@ -34,6 +35,7 @@ from orchestrator.catalogue.store import Catalogue
 from orchestrator.process import Child
 from policies.epoch import SEATS, Place, Record
 from policies.load import load_site
+from policies.parity import Parity
 from policies.plan_digest import plan_digest
 from policies.site import Site
 from policies.spot import Compared
@@ -90,6 +92,7 @@ def record_history(catalogue: Catalogue) -> None:
     catalogue.record_tenant(TENANT, "same-city", writes=1, pending=3)
     record_upkeep(catalogue)
     record_uses(catalogue)
+    record_parities(catalogue, "same-city", [(TENANT, Parity(0.75, ("missing: network office",)))], NOW)
     record_drift(catalogue, TENANT, "same-city", {"rule": 2}, {"rule": 1})
     fault = Compared("scans", "path", 9, 0, 0, 0, ("9 of 9 files of the point are not there: a, b, c, …",))
     record_spot_check(catalogue, SpotCheck(TENANT, SYSTEM, "point-1", NOW, NOW, (fault,)))
@@ -170,6 +173,16 @@ def test_use_of_quotas_is_in_bytes_and_of_the_site_s_tenants(registry: Collector
     told = [(name, dict(labels)) for name, labels in series if name.startswith("tricenter_tenant_quota")]
     assert len(told) == 4, "an unlimited quota has no limit, and a tenant that is gone no quota"
     assert {labels["tenant"] for _, labels in told} == {TENANT}
+
+
+def test_parity_is_that_of_the_last_look_and_of_the_site_s_tenants(
+    registry: CollectorRegistry, catalogue: Catalogue
+) -> None:
+    record_parities(catalogue, "same-city", [(TENANT, Parity(0.5, ("x",))), ("gone", Parity(0.1, ()))], NOW)
+    record_parities(catalogue, "same-city", [(TENANT, Parity(1.0, ()))], NOW)
+    series = scrape(registry)
+    assert value(series, "tricenter_tenant_parity_ratio", tenant=TENANT, centre="same-city") == 1
+    assert len([name for name, _ in series if name == "tricenter_tenant_parity_ratio"]) == 1
 
 
 def record_keys(catalogue: Catalogue) -> None:

@@ -1,4 +1,4 @@
-"""What is known of tenants beside their systems: how they stand."""
+"""What is known of tenants beside their systems: how they stand, what differs, what they use, what they lack."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ def upgrade() -> None:
     _quota_uses()
     _details()
     _requests()
+    _parities()
 
 
 def _lives() -> None:
@@ -84,4 +85,16 @@ def _requests() -> None:
         sa.Column("reason", sa.Text, nullable=False),
         sa.Column("applied_at", sa.DateTime),
         sa.Column("handed_over_at", sa.DateTime),
+    )
+
+
+def _parities() -> None:
+    """How much of what a tenant needs at a centre is there."""
+    op.create_table(
+        "parities",
+        sa.Column("tenant", sa.String(40), primary_key=True),
+        sa.Column("centre", sa.String(20), primary_key=True),
+        sa.Column("ratio", sa.Float, nullable=False),
+        sa.Column("reasons", sa.JSON, nullable=False),
+        sa.Column("seen_at", sa.DateTime, nullable=False),
     )
