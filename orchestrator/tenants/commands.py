@@ -16,6 +16,7 @@ from orchestrator.tenants.applying import Program, apply, raise_for
 from orchestrator.tenants.desired import CENTRES, Desired, all_desired
 from orchestrator.tenants.drift_commands import drift_command
 from orchestrator.tenants.drift_run import LEASE
+from orchestrator.tenants.handover_commands import HANDING
 from orchestrator.tenants.import_commands import import_command
 from orchestrator.tenants.life import still_applied
 from orchestrator.tenants.life_commands import offboard, resume_command, suspend_command
@@ -240,6 +241,6 @@ tenant.add_command(parity_command)
 tenant.add_command(suspend_command)
 tenant.add_command(resume_command)
 tenant.add_command(offboard)
-for each in (*DECIDING, carrying_command(apply_command, _confirm)):
+for each in (*DECIDING, *HANDING, carrying_command(apply_command, _confirm)):
     request_group.add_command(each)
 tenant.add_command(request_group)
