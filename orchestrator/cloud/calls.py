@@ -8,14 +8,14 @@ from typing import Any
 from openstack import exceptions as sdk_errors
 
 from orchestrator.cloud.connection import Connection, cloud_name
-from orchestrator.cloud.faults import create_once, explained, repeat
+from orchestrator.cloud.faults import create_once, explained, read, repeat
 from orchestrator.cloud.marks import is_ours
 
 
 def listed(connection: Connection, what: str, listing: Callable[[], Iterable[Any]]) -> list[Any]:
     """Return the whole listing. `what` says it for messages: "list networks"."""
     with explained(cloud_name(connection), what):
-        return repeat(lambda: list(listing()))
+        return read(lambda: list(listing()))
 
 
 def created(connection: Connection, what: str, create: Callable[[], Any], find: Callable[[], Iterable[Any]]) -> str:

@@ -57,6 +57,14 @@ def repeat(act: Callable[[], T], *, deadline_seconds: float = RETRY_SECONDS) -> 
     return _retrying(is_transient, deadline_seconds)(act)
 
 
+def read(ask: Callable[[], T], *, deadline_seconds: float = RETRY_SECONDS) -> T:
+    """Ask for something until it is answered or the deadline has passed.
+
+    What only reads can be in conflict with nothing: a 409 passes, as when a service's own transactions met.
+    """
+    return _retrying(lambda error: is_transient(error) or is_conflict(error), deadline_seconds)(ask)
+
+
 def create_once(create: Callable[[], T], find: Callable[[], T | None], *, deadline_seconds: float = RETRY_SECONDS) -> T:
     """Create one object and return it, and never two.
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from orchestrator.cloud.calls import listed
 from orchestrator.cloud.connection import Connection, cloud_name
-from orchestrator.cloud.faults import explained, repeat
+from orchestrator.cloud.faults import explained, read, repeat
 
 Limits = Mapping[str, int]
 
@@ -63,7 +63,7 @@ def set_block_storage(connection: Connection, project_id: str, limits: Limits) -
 
 def _asked(connection: Connection, what: str, ask: Callable[[], Any]) -> Any:
     with explained(cloud_name(connection), what):
-        return repeat(ask)
+        return read(ask)
 
 
 def _set(connection: Connection, service: str, change: Callable[[], Any]) -> None:

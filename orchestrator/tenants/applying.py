@@ -246,9 +246,17 @@ def _prove(
     choose: Callable[[Look], Look] | None,
     allow_destroy: bool,
 ) -> None:
-    """Look again at what was changed: an apply is done when there is nothing left to plan."""
+    """Look again at what was changed: an apply is done when there is nothing left to plan.
+
+    When that cannot be looked at, it is how each of them ended.
+    """
     wanted, memory = [found.wanted for found, _ in work], fresh(lambda: program.catalogue)
-    again = look(program, wanted, allow_destroy=allow_destroy, memory=memory)
+    try:
+        again = look(program, wanted, allow_destroy=allow_destroy, memory=memory)
+    except TricenterError as unseen:  # what was done must be told all the same
+        for _, outcome in work:
+            outcome.error = unseen
+        return
     left = {each.target: (choose(each) if choose else each).actions for each in again.found}
     for found, outcome in work:
         if error := again.unreachable.get(found.target.centre):

@@ -9,7 +9,7 @@ import requests
 from keystoneauth1 import exceptions as keystone_errors
 from openstack import exceptions as sdk_errors
 
-from orchestrator.cloud.faults import create_once, explain, explained, is_transient, repeat
+from orchestrator.cloud.faults import create_once, explain, explained, is_transient, read, repeat
 from orchestrator.errors import CredentialRefused, InvalidInput, Refused, TricenterError, Unreachable
 
 
@@ -111,3 +111,17 @@ def test_a_409_is_somebody_elses_create_or_a_true_refusal() -> None:
     assert create_once(failing([answered(409)], "second", []), lambda: "theirs, marked") == "theirs, marked"
     with pytest.raises(Refused, match="Quota"), explained("city"):
         create_once(failing([answered(409, "Quota exceeded")], "never", []), lambda: None)
+
+
+def test_a_conflict_of_what_only_reads_passes_and_of_what_writes_stands() -> None:
+    answers = iter([answered(409), answered(503)])
+
+    def ask() -> str:
+        if error := next(answers, None):
+            raise error
+        return "listed"
+
+    assert read(ask) == "listed"
+    answers = iter([answered(409)])
+    with pytest.raises(sdk_errors.ConflictException):
+        repeat(ask)
