@@ -11,8 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.catalogue.requests import read_requests, submit_requests
+from orchestrator.catalogue.store import Catalogue
 from orchestrator.tenants.request_form import SYSTEMS, UNITS, write_form
-from orchestrator.tenants.requesting import Read, as_yaml, faults_with, read_and_check
+from orchestrator.tenants.request_writing import plan_writing, write_tenants
+from orchestrator.tenants.requesting import Read, faults_with, read_and_check
 from policies.load import load_site
 from policies.request import UNIT_CODE_DIGITS, Request, check_digit
 from policies.request_checks import check, taken_of
@@ -137,7 +140,7 @@ def test_the_form_explains_itself_and_offers_what_the_site_has(tmp_path: Path) -
         write_form(tmp_path / "form.xlsx", SITE)
 
 
-def test_two_hundred_bureaus_at_once_are_checked_and_fit_the_site_together(tmp_path: Path) -> None:
+def test_two_hundred_bureaus_at_once_are_checked_stored_and_written_together(tmp_path: Path) -> None:
     site = tmp_path / "site"
     shutil.copytree(DALIAN, site)
     text = (site / "site.yaml").read_text()
@@ -148,9 +151,13 @@ def test_two_hundred_bureaus_at_once_are_checked_and_fit_the_site_together(tmp_p
     form = filled(tmp_path / "f.xlsx", SITE, units, [system(name) for name in names], [member(name) for name in names])
     read = looked(form, folder=site)
     assert {each.name for each in read.judged if not each.sound} == {"bureau-007"}
-    for each in read.judged:
-        if each.sound and each.request:
-            (site / "tenants" / f"{each.name}.yaml").write_text(as_yaml(each.request.as_tenant()))
+    sound = [each.request for each in read.judged if each.sound and each.request]
+    catalogue = Catalogue(f"sqlite:///{tmp_path / 'catalogue.sqlite'}")
+    submit_requests(catalogue, [each.model_dump(mode="json", exclude_none=True) for each in sound], "li@desk")
+    stored = {each.tenant: Request.model_validate(dict(each.document)) for each in read_requests(catalogue)}
+    plan = plan_writing(stored, site, None)
+    assert (len(plan.fresh), dict(plan.wrong)) == (199, {})
+    write_tenants(plan.fresh, site, None)
     assert len(load_site(site).tenants) == len(SITE.tenants) + 199
 
 
