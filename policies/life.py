@@ -23,7 +23,8 @@ class LifeState(StrEnum):
 #: What may follow what. A step that was cut off is taken again, so each state but the first and last may follow itself.
 STEPS: dict[LifeState, frozenset[LifeState]] = {
     LifeState.ACTIVE: frozenset({LifeState.SUSPENDED, LifeState.ASKED}),
-    LifeState.SUSPENDED: frozenset({LifeState.SUSPENDED, LifeState.ACTIVE, LifeState.ASKED}),
+    # Only what is in use can be asked to leave: while it is asked for, applies go on and would let people in again.
+    LifeState.SUSPENDED: frozenset({LifeState.SUSPENDED, LifeState.ACTIVE}),
     LifeState.ASKED: frozenset({LifeState.ASKED, LifeState.QUARANTINED, LifeState.ACTIVE}),
     LifeState.QUARANTINED: frozenset({LifeState.QUARANTINED, LifeState.PURGING, LifeState.ACTIVE}),
     LifeState.PURGING: frozenset({LifeState.PURGING, LifeState.GONE}),

@@ -92,8 +92,12 @@ def ask(
 
 
 def may_approve(life: Life | None, tenant: str, by: str) -> Life:
-    """Return what was asked for, if this person may approve it. Raises Refused."""
-    if life is None or life.state is not LifeState.ASKED:
+    """Return what was asked for, if this person may approve it. Raises Refused.
+
+    Who approved it may go on with it, for what was cut off between the first and the last account.
+    """
+    began = life is not None and life.state is LifeState.QUARANTINED and same_person(life.by, by)
+    if life is None or not (began or life.state is LifeState.ASKED):
         state = life.state if life else LifeState.ACTIVE
         raise Refused(f"{tenant} is {state}: nothing waits for an approval", hint=STATUS)
     asked_by = life.details["asked_by"]
@@ -123,7 +127,16 @@ def back_up_finally(program: Program, life: Life, told: Callable[[str], None]) -
 
 
 def approve(program: Program, life: Life, points: Sequence[Mapping[str, Any]], *, by: str, moment: datetime) -> Life:
-    """Begin the quarantine: lock everybody out, and remember until when. May be repeated until it has begun."""
+    """Begin the quarantine: lock everybody out, and remember until when. May be repeated by who approved it.
+
+    Raises Refused when it is not asked for as it was when the backup began.
+    """
+    now = may_approve(read_life(program.catalogue, life.tenant), life.tenant, by)
+    if now != life:
+        raise Refused(f"{life.tenant}: what was asked for has changed meanwhile", hint=STATUS)
+    if life.state is LifeState.QUARANTINED:
+        set_enabled(program, life.details["locked_out"], enabled=False)
+        return life
     details = {
         **life.details,
         **_locked(program, life.tenant, life),
@@ -166,7 +179,14 @@ def carry_out_purge(
     details = {**life.details, "purged": list(listed.values()), "projects": projects}
     purging = replace(life, state=LifeState.PURGING, since=now(), by=by, details=details)
     change_life(program.catalogue, purging)
-    purge(program, life.tenant, projects, told)
+    late: list[Belongs] = []
+
+    def tell(each: Belongs) -> None:
+        if each.id not in listed:  # made after the list was shown, by a program of the tenant
+            late.append(each)
+        told(each)
+
+    purge(program, life.tenant, projects, tell)
     proved = prove_gone(program, life.tenant, projects)
     end = now()
     certificate = {
@@ -178,7 +198,7 @@ def carry_out_purge(
         "purged_at": end.isoformat(timespec="seconds"),
         "proved_at": end.isoformat(timespec="seconds"),
         "proved": sorted(proved),
-        "purged": details["purged"],
+        "purged": [*listed.values(), *(each.as_json() for each in late)],
         "points": details.get("points", []),
         "no_backup": details["no_backup"],
     }

@@ -21,7 +21,7 @@ from orchestrator.tenants.certificate import write_certificate
 from orchestrator.tenants.drift_run import LEASE
 from orchestrator.tenants.leaving import Program
 from orchestrator.tenants.life import Belongs, list_belongings
-from policies.life import QUARANTINE
+from policies.life import QUARANTINE, LifeState
 from policies.values import parse_duration
 
 if TYPE_CHECKING:
@@ -121,7 +121,9 @@ def approve_command(app: App, tenant: str, yes: bool, output: str) -> None:
     life = leaving.may_approve(read_life(app.catalogue, tenant), tenant, by := login_name())
     _confirm(f"批准 {tenant} 退出（{life.reason}）？ approve that {tenant} goes?", yes)
     program = cast(Program, app)
-    points = leaving.back_up_finally(program, life, lambda text: app.progress_console.print(text, markup=False))
+    points: list[dict[str, Any]] = []
+    if life.state is LifeState.ASKED:
+        points = leaving.back_up_finally(program, life, lambda text: app.progress_console.print(text, markup=False))
     with _alone(app):
         life = leaving.approve(program, life, points, by=by, moment=_now())
     _tell(app, life, output, f"{tenant}: 隔离至 in quarantine until {life.until:%Y-%m-%d %H:%M} UTC")
@@ -158,6 +160,8 @@ def purge_command(app: App, tenant: str, dry_run: bool, yes: bool, output: str) 
     found = list_belongings(program, tenant, known.details.get("projects", {}) if known else {})
     if dry_run or output == "table":
         _show(app, tenant, found, output)
+    elif not yes:
+        raise Refused("nothing was shown to confirm", hint="look at --dry-run, then add --yes")
     if dry_run:
         return
     _confirm(f"删除这 {len(found)} 项？不可恢复。 delete these {len(found)}? There is no way back.", yes)

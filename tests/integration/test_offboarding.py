@@ -142,6 +142,11 @@ def test_a_bureau_goes_and_nothing_of_it_is_left(
     assert {each["centre"] for each in life.details["points"]} == {"same-city", "provincial"}
     assert _enabled(admin, tenant) == {"zhang": False, "tricenter": True}
 
+    for user in life.details["locked_out"]["production"]:  # as if it had been cut off before the last
+        admin.identity.update_user(user, is_enabled=True)
+    assert tricenter("offboard", "approve", tenant, "--yes")[0] == 5
+    assert tricenter("offboard", "approve", tenant, "--yes", person="wang")[0] == 0
+    assert _enabled(admin, tenant) == {"zhang": False, "tricenter": True}
     assert tricenter("offboard", "purge", tenant, "--yes")[0] == 5  # for 30 days
 
     assert tricenter("offboard", "cancel", tenant)[0] == 0

@@ -47,6 +47,12 @@ def test_nothing_is_purged_that_was_not_kept_in_quarantine(catalogue: Catalogue)
     assert read_life(catalogue, "archives") == life(LifeState.ASKED)
 
 
+def test_what_is_suspended_is_resumed_before_it_can_be_asked_to_leave(catalogue: Catalogue) -> None:
+    change_life(catalogue, life(LifeState.SUSPENDED))
+    with pytest.raises(Refused, match="archives is suspended: it cannot be asked next"):
+        change_life(catalogue, life(LifeState.ASKED))
+
+
 @given(st.lists(st.sampled_from(LifeState)))
 def test_what_is_gone_has_been_asked_for_quarantined_and_purged(steps: list[LifeState]) -> None:
     state, way = LifeState.ACTIVE, list[LifeState]()
