@@ -182,13 +182,13 @@ class Killer:
     def _hook_looks(self) -> None:
         look = tenant_flows._look
 
-        def looking(program: Any, wanted: Any) -> Any:
+        def looking(*asked: Any) -> Any:
             if getattr(self._here, "within", False):  # the look of a step is that step's
-                return look(program, wanted)
+                return look(*asked)
             self._here.count = getattr(self._here, "count", 0) + 1
             name = f"(look {self._here.count})"
             with self.inside(name, ""):
-                found = look(program, wanted)
+                found = look(*asked)
             self.at(name, "done", "")
             return found
 
