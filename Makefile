@@ -19,7 +19,7 @@ test: unit integration
 # A Ceph of one machine: monitor, manager, OSD and S3 gateway; a second kind of vault beside SeaweedFS.
 CEPH := ceph-mon ceph-osd ceph-mgr radosgw ceph-common
 
-## test-slow: 另一种存储 (Ceph) 上的攻击与对象锁 attacks and object lock on another store, Ceph from Debian
+## test-slow: 另一种存储 (Ceph) 上的攻击与对象锁；千次故障；百家单位 attacks and object lock on another store, Ceph from Debian; a thousand faults; a hundred tenants
 test-slow: $(VENV)/.installed
 	@dpkg-query --show $(CEPH) >/dev/null 2>&1 || \
 	  (echo "== apt: $(CEPH)" && apt-get update -qq && apt-get install -y -qq --no-install-recommends $(CEPH))
@@ -52,6 +52,7 @@ bench: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.bench.scrape
 	$(BIN)/python -m tests.bench.audit
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.bench.waves
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.bench.tenants
 
 ## docs: 由代码生成的文档与看板 the documents and dashboards that are made from the code
 docs: $(VENV)/.installed
