@@ -12,6 +12,7 @@ import click
 from drills.kinds import SHAPES
 from drills.plans import show
 from drills.plans.flows import find_plan
+from drills.plans.headroom_command import headroom_command
 from drills.plans.turns import expected_turns
 from orchestrator.catalogue.database import now as current_time
 from orchestrator.catalogue.plans import read_plans
@@ -128,6 +129,9 @@ def check(app: App, name: str | None, every: bool, centre: str, kind: str | None
         documents = [each.as_json() for each in found]
         click.echo(json.dumps(documents if every else documents[0], ensure_ascii=False, indent=2))
     return 0 if all(each.ready for each in found) else CheckFailed.exit_code
+
+
+plan.add_command(headroom_command)
 
 
 def as_readiness(value: Mapping[str, Any]) -> Readiness:
