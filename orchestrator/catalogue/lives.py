@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from orchestrator.catalogue import audit
 from orchestrator.catalogue import tables as t
-from orchestrator.catalogue.database import looking, patient, serialise, writing
+from orchestrator.catalogue.database import looking, now, patient, serialise, writing
 from orchestrator.catalogue.store import Catalogue
 from orchestrator.errors import Refused
 from policies.life import APPLIED, LifeState, may_follow
@@ -86,3 +86,11 @@ def _row(life: Life) -> dict[str, Any]:
         "tenant": life.tenant, "state": str(life.state), "since": life.since, "by": life.by,
         "reason": life.reason, "until": life.until, "details": dict(life.details),
     }  # fmt: skip
+
+
+@patient
+def note_orphans(catalogue: Catalogue, removed: Sequence[Mapping[str, Any]], by: str, left: Sequence[str]) -> None:
+    """Write into the audit chain which orphans somebody had deleted, and which the clouds kept."""
+    with writing(catalogue.engine) as db:
+        body = {"by": by, "removed": [dict(each) for each in removed], "left": list(left)}
+        audit.note(db, "orphans-removed", None, now(), body)

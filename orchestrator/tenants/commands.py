@@ -21,6 +21,7 @@ from orchestrator.tenants.import_commands import import_command
 from orchestrator.tenants.life import still_applied
 from orchestrator.tenants.life_commands import offboard, resume_command, suspend_command
 from orchestrator.tenants.looking import Looks, look
+from orchestrator.tenants.orphan_commands import orphans_command
 from orchestrator.tenants.parity_commands import parity_command
 from orchestrator.tenants.planning import Action
 from orchestrator.tenants.rebuild_commands import rebuild_command
@@ -237,6 +238,7 @@ tenant.add_command(rebuild_command(_confirm, _progress))
 tenant.add_command(rotate_command(_confirm))
 tenant.add_command(drift_command(_confirm, _progress))
 tenant.add_command(import_command(_confirm, _progress))
+tenant.add_command(orphans_command)
 tenant.add_command(parity_command)
 tenant.add_command(suspend_command)
 tenant.add_command(resume_command)
