@@ -20,12 +20,15 @@ from orchestrator.catalogue.database import now as catalogue_now
 from orchestrator.catalogue.facts import Key
 from orchestrator.catalogue.ledger import Ledger
 from orchestrator.catalogue.locks import Locks, record_locks
+from orchestrator.catalogue.parities import record_parities
 from orchestrator.catalogue.plans import PlanCheck, record_plan_check
+from orchestrator.catalogue.quota_uses import QuotaUse, record_quota_uses
 from orchestrator.catalogue.records import DrillRow, Order, Outcome, Point, RunState, WorkerRow
 from orchestrator.catalogue.spot_checks import SpotCheck, record_spot_check
 from orchestrator.catalogue.store import Catalogue
 from policies.archive import Reach
 from policies.load import load_site
+from policies.parity import Parity
 from policies.plan_digest import plan_digest
 from policies.site import Site, SystemRef
 from policies.spot import Compared
@@ -68,6 +71,7 @@ def write_history(catalogue: Catalogue, overlay: Path, now: datetime) -> Site:
         _upkeep(catalogue, ref, now, number)
     _drills(catalogue, site, now)
     _keys(catalogue, site, now)
+    _looks(catalogue, site, now)
     _runs(catalogue)
     audit.seal(catalogue.engine, "sha256", wait=True)
     for source, centre in (("register", "same-city"), ("register", "provincial")):
@@ -178,6 +182,19 @@ def _keys(catalogue: Catalogue, site: Site, now: datetime) -> None:
     for tenant in site.tenants:
         catalogue.record_tenant(str(tenant), "production", writes=2, pending=len(tenant) % 3)
     keys.record_checks(catalogue, [keys.EscrowCheck(now - DAY, "provincial", "k", now - DAY, ("a", "b"))], "李梅")
+
+
+def _looks(catalogue: Catalogue, site: Site, now: datetime) -> None:
+    """What the last look for drift saw at the clouds: quotas nearly full, and a twin that lacks something."""
+    for centre in map(str, site.clouds()):
+        uses = [
+            QuotaUse(str(tenant), centre, "compute", resource, 2 + number, 12)
+            for number, tenant in enumerate(site.tenants)
+            for resource in ("cores", "instances")
+        ]
+        record_quota_uses(catalogue, centre, uses, now - HOUR)
+        seen = [(str(tenant), Parity(1 - number / 10, ())) for number, tenant in enumerate(site.tenants)]
+        record_parities(catalogue, centre, seen, now - HOUR)
 
 
 def _runs(catalogue: Catalogue) -> None:
