@@ -10,7 +10,7 @@ from orchestrator.catalogue.quota_uses import QuotaUses
 from policies.site import Site
 
 #: What is not a count, in bytes.
-UNITS = {"ram": 1 << 20, "gigabytes": 1 << 30}
+UNITS = {"ram": 1 << 20, "gigabytes": 1 << 30, "snapshot_gigabytes": 1 << 30}
 
 
 def quota_samples(seen: QuotaUses, site: Site) -> Iterator[tuple[Metric, tuple[str, ...], float]]:

@@ -51,12 +51,38 @@ class BlockStorageQuota(Model):
     backups: Amount = None
 
 
+class LoadBalancerQuota(Model):
+    load_balancers: Amount = None
+    listeners: Amount = None
+    pools: Amount = None
+    health_monitors: Amount = None
+    members: Amount = None
+
+
+class KeyManagerQuota(Model):
+    secrets: Amount = None
+    orders: Amount = None
+    containers: Amount = None
+    consumers: Amount = None
+
+
+class SharedFileSystemQuota(Model):
+    shares: Amount = None
+    gigabytes: Amount = Field(None, description="GiB")
+    snapshots: Amount = None
+    snapshot_gigabytes: Amount = Field(None, description="GiB")
+    share_networks: Amount = None
+
+
 class Quota(Model):
-    """What a tenant may use at each cloud."""
+    """What a tenant may use at each cloud. The last three services are not everywhere."""
 
     compute: ComputeQuota = ComputeQuota()
     network: NetworkQuota = NetworkQuota()
     block_storage: BlockStorageQuota = BlockStorageQuota()
+    load_balancer: LoadBalancerQuota = LoadBalancerQuota()
+    key_manager: KeyManagerQuota = KeyManagerQuota()
+    shared_file_system: SharedFileSystemQuota = SharedFileSystemQuota()
 
 
 class QuotaClass(Quota):

@@ -13,8 +13,15 @@ from policies.quota import Quota, QuotaClass
 
 UNLIMITED = -1
 
-#: The services whose limits are said, as the models name them.
-SERVICES = ("compute", "network", "block_storage")
+#: The origin of a limit that is written for the tenant itself.
+OWN = "tenant"
+
+#: The services that every cloud has, and those that it may lack, as the models name them.
+EVERYWHERE = ("compute", "network", "block_storage")
+FURTHER = ("load_balancer", "key_manager", "shared_file_system")
+
+#: The services whose limits are said.
+SERVICES = EVERYWHERE + FURTHER
 
 
 class Limit(NamedTuple):
@@ -28,7 +35,7 @@ class Limit(NamedTuple):
     def origin(self) -> str:
         """Where the limit comes from, for a reader: `tenant`, `class small`, `class small × 2`."""
         if self.named_by is None:
-            return "tenant"
+            return OWN
         return f"class {self.named_by}" + (f" × {self.times}" if self.times > 1 else "")
 
 

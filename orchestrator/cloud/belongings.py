@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from orchestrator.cloud import image, network
+from orchestrator.cloud import further_quotas, image, network
 from orchestrator.cloud.calls import listed, sent
 from orchestrator.cloud.connection import Connection, cloud_name
 from orchestrator.cloud.network import INTERFACE_OWNERS
@@ -77,6 +77,7 @@ def forget_quotas(connection: Connection, project_id: str) -> None:
     sent(connection, "compute", "DELETE", f"/os-quota-sets/{project_id}", "forget the compute quota")
     storage = f"/os-quota-sets/{project_id}"
     sent(connection, "block_storage", "DELETE", storage, "forget the block storage's quota")
+    further_quotas.forget(connection, project_id)
 
 
 def _stage(left: Left) -> int:

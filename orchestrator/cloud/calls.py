@@ -31,12 +31,14 @@ def created(connection: Connection, what: str, create: Callable[[], Any], find: 
         return str(create_once(create, find_ours).id)
 
 
-def sent(connection: Connection, service: str, method: str, path: str, what: str) -> None:
+def sent(
+    connection: Connection, service: str, method: str, path: str, what: str, *, microversion: str | None = None
+) -> None:
     """Send a request without a body, which may be repeated. Deleting what is gone already is fine."""
     proxy = getattr(connection, service)
 
     def send() -> None:
-        response = proxy.request(path, method)
+        response = proxy.request(path, method, microversion=microversion)
         if not (method == "DELETE" and response.status_code == 404):
             sdk_errors.raise_from_response(response)
 

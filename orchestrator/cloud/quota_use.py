@@ -13,6 +13,7 @@ from openstack import exceptions as sdk_errors
 
 from orchestrator.cloud.connection import Connection, cloud_name
 from orchestrator.cloud.faults import explained, repeat
+from orchestrator.cloud.further_quotas import offered, shared_file_system_use
 from orchestrator.cloud.quotas import BLOCK_STORAGE, COMPUTE, NETWORK
 
 #: Nova counts these for each person and never for the project: it says 0.
@@ -33,7 +34,9 @@ class Use:
 
 
 def uses(connection: Connection, project_id: str) -> list[Use]:
-    """Return what a project uses: three requests. May be repeated. What a service does not count is left out.
+    """Return what a project uses: three requests, four where there are shared file systems. May be repeated.
+
+    What a service does not count is left out, and Octavia and Barbican count nothing.
 
     Raises Unreachable and CredentialRefused.
     """
@@ -48,6 +51,7 @@ def uses(connection: Connection, project_id: str) -> list[Use]:
         *_of_set("compute", compute, COMPUTE),
         *_of_details(network),
         *_of_set("block_storage", storage, BLOCK_STORAGE),
+        *_of_shares(connection, project_id),
     ]
 
 
@@ -73,6 +77,12 @@ def _of_details(found: Any) -> Iterator[Use]:
         said = getattr(found, name, None)
         if isinstance(said, dict) and "used" in said:
             yield Use("network", name, int(said["used"]) + int(said.get("reserved") or 0), _limit(int(said["limit"])))
+
+
+def _of_shares(connection: Connection, project_id: str) -> Iterator[Use]:
+    if "shared_file_system" in offered(connection):
+        for name, said in shared_file_system_use(connection, project_id).items():
+            yield Use("shared_file_system", name, said["in_use"] + said["reserved"], _limit(said["limit"]))
 
 
 def _limit(limit: int) -> int | None:

@@ -1,4 +1,4 @@
-"""Quotas of a project: compute (Nova), network (Neutron) and block storage (Cinder).
+"""Quotas of a project: compute (Nova), network (Neutron) and block storage (Cinder). Others: `further_quotas`.
 
 Three values are three things: a number, 0 for nothing at all, and -1 for unlimited. What is not named in a write
 stays as the cloud has it. Nova and Cinder answer for one project at a time; Neutron lists all that differ from its
@@ -24,13 +24,13 @@ BLOCK_STORAGE = ("volumes", "gigabytes", "snapshots", "backups")
 def compute(connection: Connection, project_id: str) -> Limits:
     """Return the compute limits that hold for a project."""
     found = _asked(connection, "read compute quotas", lambda: connection.compute.get_quota_set(project_id))
-    return _limits(found, COMPUTE)
+    return kept_limits(found, COMPUTE)
 
 
 def block_storage(connection: Connection, project_id: str) -> Limits:
     """Return the block storage limits that hold for a project."""
     found = _asked(connection, "read block storage quotas", lambda: connection.block_storage.get_quota_set(project_id))
-    return _limits(found, BLOCK_STORAGE)
+    return kept_limits(found, BLOCK_STORAGE)
 
 
 def network(connection: Connection, project_ids: list[str]) -> dict[str, Limits]:
@@ -43,7 +43,7 @@ def network(connection: Connection, project_ids: list[str]) -> dict[str, Limits]
         "read the default network quotas",
         lambda: connection.network.get_quota_default(project_ids[0]),
     )
-    return {each: _limits(own.get(each, default), NETWORK) for each in project_ids}
+    return {each: kept_limits(own.get(each, default), NETWORK) for each in project_ids}
 
 
 def set_compute(connection: Connection, project_id: str, limits: Limits) -> None:
@@ -71,6 +71,6 @@ def _set(connection: Connection, service: str, change: Callable[[], Any]) -> Non
         repeat(change)
 
 
-def _limits(found: Any, names: tuple[str, ...]) -> Limits:
+def kept_limits(found: Any, names: tuple[str, ...]) -> Limits:
     """Keep what the service knows: a limit that it does not have is left out."""
     return {name: value for name in names if isinstance(value := getattr(found, name, None), int)}

@@ -1,8 +1,8 @@
 """What no service lists for all tenants: asked tenant by tenant, and remembered, so that most looks need not ask.
 
-Remembered are the compute and block storage quotas, who is in the group, and the service user's credentials. A memory
-is good for the very objects that it was asked of, and for a time. It only ever tells that nothing is to be done: whom
-it gives something to do is asked again before that stands in any plan.
+Remembered are the quotas of compute, block storage and shared file systems, who is in the group, and the service user's
+credentials. A memory is good for the very objects that it was asked of, and for a time. It only ever tells that nothing
+is to be done: whom it gives something to do is asked again before that stands in any plan.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from orchestrator.catalogue.database import now
 from orchestrator.catalogue.details import Remembered, read_details, record_details
 from orchestrator.catalogue.store import Catalogue
-from orchestrator.cloud import identity, quotas
+from orchestrator.cloud import further_quotas, identity, quotas
 from orchestrator.cloud.connection import Connection
 from orchestrator.errors import Unreachable
 from policies.confirming import LONGEST_MEMORY, due
@@ -117,7 +117,7 @@ def fresh(catalogue: Callable[[], Catalogue]) -> Memory:
 def ask(
     connection: Connection, centre: str, questions: Collection[Question], memory: Memory | None
 ) -> dict[str, Answer]:
-    """Return the answers to all questions, by tenant: remembered, or asked with up to four requests each."""
+    """Return the answers to all questions, by tenant: remembered, or asked with up to five requests each."""
     known = memory.recall(centre, questions) if memory else {}
     answers = {each.tenant: known.get(each.tenant) or _asked(connection, each) for each in questions}
     if memory:
@@ -131,6 +131,8 @@ def _asked(connection: Connection, question: Question) -> Answer:
         limits["compute"] = quotas.compute(connection, question.project_id)
     if "block_storage" in question.services:
         limits["block_storage"] = quotas.block_storage(connection, question.project_id)
+    if "shared_file_system" in question.services:
+        limits["shared_file_system"] = further_quotas.shared_file_system(connection, question.project_id)
     members = identity.group_user_ids(connection, question.group_id) if question.group_id else frozenset()
     there = identity.application_credentials(connection, question.user_id) if question.user_id else []
     return Answer(limits, members, tuple(there))

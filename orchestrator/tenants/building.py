@@ -6,7 +6,7 @@ from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
-from orchestrator.cloud import flavors, identity, links, network, quotas, security
+from orchestrator.cloud import flavors, further_quotas, identity, links, network, quotas, security
 from orchestrator.cloud.connection import Login
 from orchestrator.cloud.credentials import credential_file, entry
 from orchestrator.errors import TricenterError
@@ -368,6 +368,9 @@ def _set_quota(item: items.Quota, place: Place, limits: quotas.Limits) -> None:
         "compute": quotas.set_compute,
         "network": quotas.set_network,
         "block_storage": quotas.set_block_storage,
+        "load_balancer": further_quotas.set_load_balancer,
+        "key_manager": further_quotas.set_key_manager,
+        "shared_file_system": further_quotas.set_shared_file_system,
     }
     setters[item.name](place.connection, place.project_id, limits)
 

@@ -14,6 +14,7 @@ from typing import Literal
 from orchestrator.tenants import items
 from orchestrator.tenants.desired import interface_item
 from orchestrator.tenants.items import Item, Key
+from orchestrator.tenants.lacking import is_of_lacking
 from orchestrator.tenants.looking import Look
 from orchestrator.tenants.planning import Action
 from policies.drift import Drift, DriftNoun
@@ -73,6 +74,7 @@ def differences(found: Look, policy: Drift) -> tuple[Difference, ...]:
     return tuple(
         Difference(each, "heal" if id(each) in healed else "report", _why(each, id(each) in healed, found, policy))
         for each in (*found.actions, *found.left, *extras(found))
+        if not is_of_lacking(each, found.wanted)
     )
 
 

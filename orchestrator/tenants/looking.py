@@ -21,6 +21,7 @@ from orchestrator.tenants import items
 from orchestrator.tenants.asking import Memory
 from orchestrator.tenants.desired import CENTRES, Desired, Target
 from orchestrator.tenants.items import Observed, Seen
+from orchestrator.tenants.lacking import fitted
 from orchestrator.tenants.leftovers import allowed, destroying, leftovers
 from orchestrator.tenants.observing import by_key, observe
 from orchestrator.tenants.place import Place, ids_of
@@ -60,6 +61,8 @@ class Look:
     roles: Mapping[str, str] = field(default_factory=dict)
     external_networks: Mapping[str, str] = field(default_factory=dict)
     remembered_at: datetime | None = None
+    #: Services that the cloud lacks, and whose limits, all of a quota class, are not wanted there for that.
+    left_out: tuple[str, ...] = ()
 
     @property
     def target(self) -> Target:
@@ -173,14 +176,15 @@ def _survey(connection: Connection, centres: Centres, centre: str, wanted: Colle
 def _seen_of(
     want: Desired, connection: Connection | None, cloud: Survey | None, vault: VaultAdmin | None, view: View
 ) -> Look:
+    want, left_out, lacking = fitted(want, cloud.services) if cloud else (want, (), ())
     seen = [*_seen_buckets(vault, want)] if vault else []
     observed = {**(observe(cloud, want.target.tenant) if cloud else {}), **by_key(seen)}
     roles, external = (cloud.roles, cloud.external_networks) if cloud else ({}, {})
-    actions, left = plan(want, observed), _left(want, observed, connection)
+    actions, left = (*plan(want, observed), *lacking), _left(want, observed, connection)
     if view.allow_destroy:
         actions, left = allowed(actions, left), ()
     details = cloud.details.get(want.target.tenant) if cloud else None
-    return Look(want, observed, actions, left, roles, external, details.remembered_at if details else None)
+    return Look(want, observed, actions, left, roles, external, details.remembered_at if details else None, left_out)
 
 
 def _left(want: Desired, observed: Observed, connection: Connection | None) -> tuple[Action, ...]:

@@ -21,7 +21,9 @@ class Change:
     after: Value
 
     def __str__(self) -> str:
-        return f"{self.field} {show(self.before)} → {show(self.after)}"
+        """Say what changes. A limit that nobody has set is neither zero nor unlimited."""
+        unset = self.before is None and isinstance(self.after, int)
+        return f"{self.field} {'unset' if unset else show(self.before)} → {show(self.after)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from rich.console import Console
 from orchestrator.tenants.drift import Difference
 from orchestrator.tenants.looking import Look, Looks
 from orchestrator.tenants.planning import Action
-from orchestrator.tenants.showing import summary
+from orchestrator.tenants.showing import notes, summary
 
 
 def plan_markdown(looks: Looks) -> str:
@@ -25,6 +25,7 @@ def plan_markdown(looks: Looks) -> str:
             ]
             lines += [_row(_kind(action, each), action) for action in (*each.actions, *each.left)]
             lines.append("")
+    lines += [f"* {_cell(note['text'])}" for note in notes(looks)]
     lines += [f"* ✗ {centre}: {_cell(str(error))}" for centre, error in looks.unreachable.items()]
     return "\n".join([*lines, summary(looks)])
 

@@ -52,6 +52,8 @@ def print_plan(console: Console, looks: Looks) -> None:
     if any(look.left for look in looks.found):
         hint = "标 x 的站点已不再要，未获准删除，保留 lines marked x are no longer wanted, and stay: --allow-destroy"
         console.print(Text(hint, style="dim"), soft_wrap=True)
+    for note in notes(looks):
+        console.print(Text(note["text"], style="dim"), soft_wrap=True)
     for centre, error in looks.unreachable.items():
         console.print(Text(f"✗ {centre}: {error}", style="red"), soft_wrap=True)
     console.print(Text(f"计划 plan: {summary(looks)}", style="bold"))
@@ -86,6 +88,21 @@ def summary(looks: Looks) -> str:
     return ", ".join(parts)
 
 
+def notes(looks: Looks) -> list[dict[str, Any]]:
+    """Return what is left out at each centre because its cloud lacks the service, and for how many tenants."""
+    counts = Counter((look.target.centre, service) for look in looks.found for service in look.left_out)
+    return [
+        {
+            "centre": centre,
+            "service": service,
+            "tenants": tenants,
+            "text": f"{centre}: 云上没有 {service}，{tenants} 家租户的档次限额不计 the cloud has no such service: "
+            f"what the quota classes of {tenants} tenant(s) say of it is left out",
+        }
+        for (centre, service), tenants in counts.items()
+    ]
+
+
 def plan_json(looks: Looks) -> dict[str, Any]:
     kinds = Counter(action.kind for action in looks.actions)
     return {
@@ -99,6 +116,7 @@ def plan_json(looks: Looks) -> dict[str, Any]:
             "conflict": kinds["conflict"],
             "unchanged": sum(look.unchanged for look in looks.found),
         },
+        "notes": notes(looks),
         "unreachable": {centre: str(error) for centre, error in looks.unreachable.items()},
         "remembered_at": looks.remembered_at.isoformat() if looks.remembered_at else None,
     }

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from orchestrator.cloud import flavors, identity, network, quotas, security
+from orchestrator.cloud import flavors, further_quotas, identity, network, quotas, security
 from orchestrator.cloud.connection import Connection, cloud_name
 from orchestrator.cloud.credentials import credential_file, stored_id
 from orchestrator.errors import InvalidInput
@@ -20,10 +20,16 @@ from orchestrator.tenants import items
 from orchestrator.tenants.asking import Memory, Question, ask
 from orchestrator.tenants.desired import SERVICE_USER, Desired, group_name
 from orchestrator.tenants.renames import restored
+from policies.quota_classes import EVERYWHERE, SERVICES
 
 T = TypeVar("T", identity.Group, identity.User)
 
-QUOTA_SERVICES = ("compute", "network", "block_storage")
+#: The services that list the limits of all projects. Of the others each project is asked.
+LISTING = {
+    "network": quotas.network,
+    "load_balancer": further_quotas.load_balancer,
+    "key_manager": further_quotas.key_manager,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,8 @@ class Survey:
     called: Mapping[str, str] = field(default_factory=dict)
     #: None when no tenant says which it may use: nobody was asked then.
     flavors: Collection[flavors.Flavor] | None = None
+    #: The services with quotas that the cloud has. One that is not among them was asked nothing.
+    services: frozenset[str] = frozenset(EVERYWHERE)
 
     @property
     def external_networks(self) -> dict[str, str]:
@@ -100,6 +108,7 @@ def survey(
         security_groups=security.security_groups(connection),
         details={},
         flavors=flavors.flavors(connection) if any(_private_flavors(each) for each in wanted) else None,
+        services=further_quotas.offered(connection).union(EVERYWHERE),
     )
     _check(found, connection, wanted)
     _check_flavors(found, cloud_name(connection), wanted)
@@ -175,16 +184,19 @@ def _details(
     memory: Memory | None,
 ) -> dict[str, Details]:
     questions = [
-        _question(found, project, QUOTA_SERVICES if all_quotas else _services(want))
+        _question(found, project, _services(found, None if all_quotas else want))
         for want in wanted
         if (project := found.project_of(want.target.tenant))
     ]
-    network_limits = quotas.network(connection, [each.project_id for each in questions if "network" in each.services])
+    listed = {
+        service: ask_all(connection, [each.project_id for each in questions if service in each.services])
+        for service, ask_all in LISTING.items()
+    }
     answers = ask(connection, centre, questions, memory)
     details = {}
     for each in questions:
         answer = answers[each.tenant]
-        own = {"network": network_limits[each.project_id]} if each.project_id in network_limits else {}
+        own = {service: limits[each.project_id] for service, limits in listed.items() if each.project_id in limits}
         details[each.tenant] = Details(
             {**answer.limits, **own},
             answer.member_ids,
@@ -195,8 +207,10 @@ def _details(
     return details
 
 
-def _services(want: Desired) -> tuple[str, ...]:
-    return tuple(each.name for each in want.items if isinstance(each, items.Quota))
+def _services(found: Survey, want: Desired | None) -> tuple[str, ...]:
+    """Return the services to ask for quotas: those of `want`, or all. What the cloud lacks is never asked."""
+    named = SERVICES if want is None else [each.name for each in want.items if isinstance(each, items.Quota)]
+    return tuple(each for each in named if each in found.services)
 
 
 def _question(found: Survey, project: identity.Project, services: tuple[str, ...]) -> Question:

@@ -32,6 +32,7 @@ def said(in_use: int, limit: int, reserved: int = 0) -> dict[str, int]:
 @pytest.fixture
 def connection() -> Mock:
     made = Mock()
+    made.endpoint_for.return_value = None
     made.compute.get_quota_set.return_value = answered(
         ComputeQuotas,
         {"quota_set": {"id": "p", "ram": said(512, 2048), "instances": said(1, -1), "key_pairs": said(0, 100)}},

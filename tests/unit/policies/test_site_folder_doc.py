@@ -33,7 +33,16 @@ from policies.probe import (
     SqlProbe,
     TcpProbe,
 )
-from policies.quota import BlockStorageQuota, ComputeQuota, NetworkQuota, Quota, QuotaClass
+from policies.quota import (
+    BlockStorageQuota,
+    ComputeQuota,
+    KeyManagerQuota,
+    LoadBalancerQuota,
+    NetworkQuota,
+    Quota,
+    QuotaClass,
+    SharedFileSystemQuota,
+)
 from policies.schema import MODELS
 from policies.site import (
     ApprovalRule,
@@ -106,6 +115,9 @@ MODEL_OF: dict[str, type[BaseModel]] = {
     "quota.compute": ComputeQuota,
     "quota.network": NetworkQuota,
     "quota.block_storage": BlockStorageQuota,
+    "quota.load_balancer": LoadBalancerQuota,
+    "quota.key_manager": KeyManagerQuota,
+    "quota.shared_file_system": SharedFileSystemQuota,
     "members.ACCOUNT": Member,
     "networks.NAME": Network,
     "zone_links": ZoneLink,

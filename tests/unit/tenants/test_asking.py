@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.catalogue.details import forget_details
 from orchestrator.catalogue.store import Catalogue
-from orchestrator.cloud import identity, quotas
+from orchestrator.cloud import further_quotas, identity, quotas
 from orchestrator.errors import Unreachable
 from orchestrator.tenants.asking import Memory, Question, ask, fresh
 from policies.confirming import LONGEST_MEMORY
@@ -52,6 +52,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     credential = identity.ApplicationCredential("c", "tricenter", "managed-by=tricenter", True)
     monkeypatch.setattr(quotas, "compute", answering("compute", {"cores": 4}))
     monkeypatch.setattr(quotas, "block_storage", answering("block storage", {"volumes": -1}))
+    monkeypatch.setattr(further_quotas, "shared_file_system", answering("shares", {"shares": 0}))
     monkeypatch.setattr(identity, "group_user_ids", answering("members", frozenset({"u2", "u3"})))
     monkeypatch.setattr(identity, "application_credentials", answering("credentials", [credential]))
     return told
@@ -72,6 +73,15 @@ def test_what_was_asked_is_not_asked_again_and_is_the_same(catalogue: Catalogue,
     clock.now += LONGEST_MEMORY  # and using a memory does not make it younger
     ask(CLOUD, "production", [LAND, WATER], memory)
     assert len(asked) == 5
+
+
+def test_shared_file_systems_are_asked_only_where_they_are_and_remembered(
+    catalogue: Catalogue, asked: list[str]
+) -> None:
+    memory, shares = Memory(lambda: catalogue), Question("land", "p1", None, None, ("shared_file_system",))
+    assert ask(CLOUD, "production", [shares], memory)["land"].limits == {"shared_file_system": {"shares": 0}}
+    assert ask(CLOUD, "production", [shares], memory)["land"].limits == {"shared_file_system": {"shares": 0}}
+    assert asked == ["shares p1"]
 
 
 def test_a_memory_is_of_one_centre_and_of_the_very_objects(catalogue: Catalogue, asked: list[str]) -> None:

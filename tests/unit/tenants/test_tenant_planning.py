@@ -60,6 +60,14 @@ def test_quotas_know_three_values() -> None:
     assert plan(want(items.Quota("compute", {"cores": -1})), unlimited) == ()
 
 
+def test_a_limit_that_nobody_has_set_is_neither_zero_nor_unlimited() -> None:
+    there, wanted = seen(items.Quota("key_manager", {"orders": 0})), {"secrets": 5, "orders": -1, "containers": 0}
+    assert told(want(items.Quota("key_manager", wanted)), there) == [
+        "update quota key_manager.secrets unset → 5, key_manager.orders 0 → unlimited, key_manager.containers unset → 0"
+    ]
+    assert plan(want(items.Quota("key_manager", {})), there) == ()
+
+
 def test_a_foreign_object_of_the_same_name_is_a_conflict() -> None:
     (action,) = plan(want(SUBNET), seen(SUBNET, ours=False))
     assert action.kind == "conflict"
