@@ -59,6 +59,14 @@ class LoadBalancerQuota(Model):
     members: Amount = None
 
 
+class DnsQuota(Model):
+    zones: Amount = None
+    zone_recordsets: Amount = Field(None, description="in each zone")
+    zone_records: Amount = Field(None, description="in each zone")
+    recordset_records: Amount = Field(None, description="in each record set")
+    api_export_size: Amount = Field(None, description="record sets in an export")
+
+
 class KeyManagerQuota(Model):
     secrets: Amount = None
     orders: Amount = None
@@ -75,12 +83,13 @@ class SharedFileSystemQuota(Model):
 
 
 class Quota(Model):
-    """What a tenant may use at each cloud. The last three services are not everywhere."""
+    """What a tenant may use at each cloud. The last four services are not everywhere."""
 
     compute: ComputeQuota = ComputeQuota()
     network: NetworkQuota = NetworkQuota()
     block_storage: BlockStorageQuota = BlockStorageQuota()
     load_balancer: LoadBalancerQuota = LoadBalancerQuota()
+    dns: DnsQuota = DnsQuota()
     key_manager: KeyManagerQuota = KeyManagerQuota()
     shared_file_system: SharedFileSystemQuota = SharedFileSystemQuota()
 

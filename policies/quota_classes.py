@@ -18,7 +18,7 @@ OWN = "tenant"
 
 #: The services that every cloud has, and those that it may lack, as the models name them.
 EVERYWHERE = ("compute", "network", "block_storage")
-FURTHER = ("load_balancer", "key_manager", "shared_file_system")
+FURTHER = ("load_balancer", "dns", "key_manager", "shared_file_system")
 
 #: The services whose limits are said.
 SERVICES = EVERYWHERE + FURTHER

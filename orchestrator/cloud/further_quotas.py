@@ -1,7 +1,8 @@
-"""Quotas of services that a cloud may lack: load balancers (Octavia), secrets (Barbican), shared files (Manila).
+"""Quotas of services that a cloud may lack: load balancers, DNS, secrets and shared file systems.
 
 Which of them a cloud has is read from the catalogue that came with the login, so that nothing is sent to a service that
-is not there. Values are as in `quotas`. Octavia and Barbican list all that was set; Manila answers for one project.
+is not there. Values are as in `quotas`. Octavia and Barbican list all that was set; Designate and Manila answer for one
+project.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from orchestrator.cloud.faults import explained, read, repeat
 from orchestrator.cloud.quotas import Limits, kept_limits
 
 LOAD_BALANCER = ("load_balancers", "listeners", "pools", "health_monitors", "members")
+DNS = ("zones", "zone_recordsets", "zone_records", "recordset_records", "api_export_size")
 KEY_MANAGER = ("secrets", "orders", "containers", "consumers")
 SHARED_FILE_SYSTEM = ("shares", "gigabytes", "snapshots", "snapshot_gigabytes", "share_networks")
 
 #: The types of the services in a catalogue.
 TYPES = {
     "load_balancer": "load-balancer",
+    "dns": "dns",
     "key_manager": "key-manager",
     "shared_file_system": "shared-file-system",
 }
@@ -47,6 +50,12 @@ def load_balancer(connection: Connection, project_ids: list[str]) -> dict[str, L
     with explained(cloud_name(connection), "read the default load balancer quotas"):
         default = read(service.get_quota_default)
     return {each: kept_limits(own.get(each, default), LOAD_BALANCER) for each in project_ids}
+
+
+def dns(connection: Connection, project_id: str) -> Limits:
+    """Return the DNS limits that hold for a project."""
+    with explained(cloud_name(connection), "read dns quotas"):
+        return kept_limits(read(lambda: connection.dns.get_quota(project_id)), DNS)
 
 
 def key_manager(connection: Connection, project_ids: list[str]) -> dict[str, Limits]:
@@ -83,6 +92,12 @@ def set_load_balancer(connection: Connection, project_id: str, limits: Limits) -
         repeat(lambda: connection.load_balancer.update_quota(project_id, **limits))
 
 
+def set_dns(connection: Connection, project_id: str, limits: Limits) -> None:
+    """Set these limits."""
+    with explained(cloud_name(connection), "set dns quotas"):
+        repeat(lambda: connection.dns.update_quota(project_id, **limits))
+
+
 def set_key_manager(connection: Connection, project_id: str, limits: Limits) -> None:
     """Set these limits."""
     with explained(cloud_name(connection), "set key manager quotas"):
@@ -109,7 +124,11 @@ def forget(connection: Connection, project_id: str) -> None:
         "key_manager": f"/project-quotas/{project_id}",
         "shared_file_system": f"/quota-sets/{project_id}",
     }
-    for service in sorted(offered(connection)):
+    there = offered(connection)
+    if "dns" in there:  # whose deletion names the project in a header as well
+        with explained(cloud_name(connection), "forget the dns's quota"):
+            repeat(lambda: connection.dns.delete_quota(project_id))
+    for service in sorted(there & paths.keys()):
         version = MANILA if service == "shared_file_system" else None
         what = f"forget the {service.replace('_', ' ')}'s quota"
         sent(connection, service, "DELETE", paths[service], what, microversion=version)

@@ -1,8 +1,8 @@
 """What no service lists for all tenants: asked tenant by tenant, and remembered, so that most looks need not ask.
 
-Remembered are the quotas of compute, block storage and shared file systems, who is in the group, and the service user's
-credentials. A memory is good for the very objects that it was asked of, and for a time. It only ever tells that nothing
-is to be done: whom it gives something to do is asked again before that stands in any plan.
+Remembered are the quotas of compute, block storage, DNS and shared file systems, who is in the group, and the service
+user's credentials. A memory is good for the very objects that it was asked of, and for a time. It only ever tells that
+nothing is to be done: whom it gives something to do is asked again before that stands in any plan.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def fresh(catalogue: Callable[[], Catalogue]) -> Memory:
 def ask(
     connection: Connection, centre: str, questions: Collection[Question], memory: Memory | None
 ) -> dict[str, Answer]:
-    """Return the answers to all questions, by tenant: remembered, or asked with up to five requests each."""
+    """Return the answers to all questions, by tenant: remembered, or asked with up to six requests each."""
     known = memory.recall(centre, questions) if memory else {}
     answers = {each.tenant: known.get(each.tenant) or _asked(connection, each) for each in questions}
     if memory:
@@ -131,6 +131,8 @@ def _asked(connection: Connection, question: Question) -> Answer:
         limits["compute"] = quotas.compute(connection, question.project_id)
     if "block_storage" in question.services:
         limits["block_storage"] = quotas.block_storage(connection, question.project_id)
+    if "dns" in question.services:
+        limits["dns"] = further_quotas.dns(connection, question.project_id)
     if "shared_file_system" in question.services:
         limits["shared_file_system"] = further_quotas.shared_file_system(connection, question.project_id)
     members = identity.group_user_ids(connection, question.group_id) if question.group_id else frozenset()

@@ -369,6 +369,7 @@ def _set_quota(item: items.Quota, place: Place, limits: quotas.Limits) -> None:
         "network": quotas.set_network,
         "block_storage": quotas.set_block_storage,
         "load_balancer": further_quotas.set_load_balancer,
+        "dns": further_quotas.set_dns,
         "key_manager": further_quotas.set_key_manager,
         "shared_file_system": further_quotas.set_shared_file_system,
     }

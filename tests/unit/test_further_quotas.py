@@ -6,6 +6,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from openstack.dns.v2.quota import Quota as DnsQuota
 from openstack.load_balancer.v2.quota import Quota, QuotaDefault
 
 from orchestrator.cloud import further_quotas
@@ -32,7 +33,7 @@ def lacking(connection: Mock) -> Mock:
 
 
 def test_the_catalogue_tells_which_services_there_are(connection: Mock) -> None:
-    assert further_quotas.offered(connection) == {"load_balancer", "key_manager", "shared_file_system"}
+    assert further_quotas.offered(connection) == {"load_balancer", "dns", "key_manager", "shared_file_system"}
     connection.endpoint_for.side_effect = lambda kind: "http://x" if kind == "key-manager" else None
     assert further_quotas.offered(connection) == {"key_manager"}
 
@@ -54,6 +55,12 @@ def test_load_balancers_have_the_limits_of_the_project_or_the_default(connection
     found = further_quotas.load_balancer(connection, ["p", "q"])
     assert found["p"] == {"load_balancers": 0, "listeners": -1, "pools": 7, "health_monitors": -1, "members": 3}
     assert found["q"] == {"load_balancers": -1, "listeners": -1, "pools": -1, "health_monitors": -1, "members": 50}
+
+
+def test_dns_has_the_limits_of_the_project(connection: Mock) -> None:
+    said = {"zones": 0, "zone_recordsets": 500, "zone_records": -1, "recordset_records": 20, "api_export_size": 1000}
+    connection.dns.get_quota.return_value = DnsQuota(**said)
+    assert further_quotas.dns(connection, "p") == said
 
 
 def test_secrets_are_read_page_by_page_and_what_nobody_set_is_left_out(connection: Mock) -> None:
@@ -109,6 +116,7 @@ def test_forgetting_what_was_never_set_is_fine(connection: Mock) -> None:
     for service in (connection.load_balancer, connection.key_manager, connection.shared_file_system):
         service.request.return_value = answer({}, 404)
     further_quotas.forget(connection, "p")
+    connection.dns.delete_quota.assert_called_once_with("p")
     connection.shared_file_system.request.assert_called_once_with("/quota-sets/p", "DELETE", microversion="2.25")
     connection.key_manager.request.assert_called_once_with("/project-quotas/p", "DELETE", microversion=None)
     connection.load_balancer.request.assert_called_once_with("/lbaas/quotas/p", "DELETE", microversion=None)

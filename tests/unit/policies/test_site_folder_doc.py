@@ -36,6 +36,7 @@ from policies.probe import (
 from policies.quota import (
     BlockStorageQuota,
     ComputeQuota,
+    DnsQuota,
     KeyManagerQuota,
     LoadBalancerQuota,
     NetworkQuota,
@@ -116,6 +117,7 @@ MODEL_OF: dict[str, type[BaseModel]] = {
     "quota.network": NetworkQuota,
     "quota.block_storage": BlockStorageQuota,
     "quota.load_balancer": LoadBalancerQuota,
+    "quota.dns": DnsQuota,
     "quota.key_manager": KeyManagerQuota,
     "quota.shared_file_system": SharedFileSystemQuota,
     "members.ACCOUNT": Member,
