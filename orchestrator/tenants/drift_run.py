@@ -22,6 +22,7 @@ from orchestrator.tenants.asking import Memory
 from orchestrator.tenants.building import carry_out
 from orchestrator.tenants.desired import Desired, all_desired
 from orchestrator.tenants.drift import NOUNS, differences, healing, policy_of
+from orchestrator.tenants.lacking import is_of_lacking
 from orchestrator.tenants.looking import Look, look
 from orchestrator.tenants.parity import parity
 from orchestrator.tenants.planning import Action
@@ -82,9 +83,9 @@ def look_for_drift(run: Run, program: Town, centre: CentreName) -> dict[str, int
     memory = Memory(lambda: program.catalogue, rotation=ROTATION)
     seen = run.attempt("look", _looked, program, wanted, memory)
     _note(program, seen)
-    ill = [each.wanted for each in seen.found if healing(each, policy_of(program.site, each.target.tenant))]
-    healed = _heal(run, program, ill) if ill else []
-    drifted = sum(bool(each.actions) for each in seen.found)
+    ill = {each.target for each in seen.found if healing(each, policy_of(program.site, each.target.tenant))}
+    healed = _heal(run, program, [each for each in wanted if each.target in ill]) if ill else []
+    drifted = sum(any(not is_of_lacking(one, each.wanted) for one in each.actions) for each in seen.found)
     return {"tenants": len(seen.found), "drifted": drifted, "healed": len(healed)}
 
 

@@ -48,7 +48,7 @@ class Centres(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One tenant at one centre, as it was found.
+    """One tenant at one centre, as it was found. `wanted` is what this cloud can be wanted to have.
 
     `left` is what Tricenter made and the site no longer wants, when nobody allowed that it is destroyed. A part of what
     is told as unchanged may be remembered since `remembered_at`; None: everything was asked now.
@@ -154,15 +154,14 @@ def _look_at(centres: Centres, centre: str, wanted: Collection[Desired], view: V
     try:
         cloud = _survey(connection, centres, centre, wanted, view) if connection else None
         vault = centres.vault_admin(centre) if has_bucket else None
-        looks = [_seen_of(want, connection, cloud, vault, view) for want in wanted]
-        doubtful = [each.wanted for each in looks if each.actions and each.remembered_at]
+        looks = {want.target: _seen_of(want, connection, cloud, vault, view) for want in wanted}
+        doubtful = [want for want in wanted if (each := looks[want.target]).actions and each.remembered_at]
         if not doubtful or cloud is None or connection is None:
-            return looks
+            return list(looks.values())
         certain = replace(view.memory, longest=timedelta()) if view.memory else None
         cloud = confirmed(cloud, connection, centre, doubtful, centres.secrets_folder, certain)
-        return [
-            _seen_of(each.wanted, connection, cloud, vault, view) if each.wanted in doubtful else each for each in looks
-        ]
+        looks |= {want.target: _seen_of(want, connection, cloud, vault, view) for want in doubtful}
+        return list(looks.values())
     finally:
         if connection:
             disconnect(connection)
