@@ -19,7 +19,7 @@ test: unit integration
 # A Ceph of one machine: monitor, manager, OSD and S3 gateway; a second kind of vault beside SeaweedFS.
 CEPH := ceph-mon ceph-osd ceph-mgr radosgw ceph-common
 
-## test-slow: 另一种存储 (Ceph) 上的攻击与对象锁；千次故障；百家单位；另外三种云服务的配额 attacks and object lock on another store, Ceph from Debian; a thousand faults; a hundred tenants; quotas of Octavia, Designate, Barbican and Manila
+## test-slow: 另一种存储 (Ceph) 上的攻击与对象锁；千次故障；百家单位；另外四种云服务的配额 attacks and object lock on another store, Ceph from Debian; a thousand faults; a hundred tenants; quotas of Octavia, Designate, Barbican and Manila
 test-slow: $(VENV)/.installed
 	@dpkg-query --show $(CEPH) >/dev/null 2>&1 || \
 	  (echo "== apt: $(CEPH)" && apt-get update -qq && apt-get install -y -qq --no-install-recommends $(CEPH))

@@ -16,15 +16,20 @@ from tests.integration.tenant_sites import TenantSite, purge
 pytestmark = pytest.mark.integration
 
 TENANTS = 6
+LACKING = {"load_balancer": "pools", "dns": "zones", "key_manager": "secrets", "shared_file_system": "shares"}
 
 
 @pytest.fixture
 def site(lab: Any, tmp_path: Path) -> Iterator[TenantSite]:
-    """Six bureaus that differ in nothing but their names, each with all that is asked tenant by tenant."""
+    """Six bureaus that differ in nothing but their names, each with all that is asked tenant by tenant.
+
+    Their class has limits of services that the cloud lacks: those must not be asked for anything.
+    """
     made = TenantSite(tmp_path, lab.dir, lab.clouds_file)
     for _ in range(TENANTS):
         bureau = made.tenants[made.add()]
-        bureau.update(networks={}, security_groups={}, members={})
+        bureau.update(networks={}, security_groups={}, members={}, quota_class="small")
+    made.overlay["quota_classes"] = {"small": {name: {what: 1} for name, what in LACKING.items()}}
     made.write()
     yield made
     admin = made.admin("production")
@@ -93,5 +98,17 @@ def test_a_plan_with_nothing_to_do_asks_no_more_for_more_tenants(
     site.write()
     assert "~ update quota compute.cores 9 → 30" in tricenter("apply", "--yes")
     sent.clear()
-    assert "0 to create, 0 to update" in tricenter("plan")
+    out = tricenter("plan")
+    assert "0 to create, 0 to update" in out
     assert len(sent) == counts[1]
+
+    # What the cloud lacks is told once, and a conflict only where it is written for the tenant itself.
+    assert [out.count(f"云上没有 {name}，{TENANTS} 家租户") for name in LACKING] == [1] * len(LACKING)
+    site.tenants[names[0]]["quota"]["key_manager"] = {"secrets": 5}
+    site.write()
+    plan = json.loads(tricenter("plan", "--output", "json"))
+    assert [each["text"].partition(":")[0] for each in plan["actions"]] == ["conflict quota key_manager"]
+    assert "secrets is written for the tenant itself" in plan["actions"][0]["reason"]
+    assert {each["service"]: each["tenants"] for each in plan["notes"]} == {
+        name: TENANTS - (name == "key_manager") for name in LACKING
+    }
