@@ -11,8 +11,8 @@ QUOTA_USED = Metric(
     "gauge",
     QUOTA,
     "What the tenant used of a quota at the centre when drift was last looked for there, reservations included: bytes "
-    "for ram and gigabytes, else a count.",
-    "最近一次查看漂移时租户在该中心的配额用量（含预留）；ram 与 gigabytes 以字节计，其余为个数",
+    "for ram, gigabytes and snapshot_gigabytes, else a count.",
+    "最近一次查看漂移时租户在该中心的配额用量（含预留）；ram、gigabytes 与 snapshot_gigabytes 以字节计，其余为个数",
     always=False,
 )
 QUOTA_LIMIT = Metric(

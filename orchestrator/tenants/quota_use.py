@@ -16,7 +16,7 @@ from orchestrator.tenants.looking import Centres
 def ask_uses(centres: Centres, centre: str, tenants: Collection[str]) -> list[QuotaUse]:
     """Return what these tenants use at a centre. Those that are not there, or not ours, are left out.
 
-    Three requests for each tenant. Raises Unreachable and CredentialRefused.
+    Three requests for each tenant, four where there are shared file systems. Raises Unreachable and CredentialRefused.
     """
     if centre not in centres.site.clouds():
         return []
