@@ -1,4 +1,4 @@
-"""The three shapes of a call: list, create, and a plain request. Each says what it does, and is repeated by error."""
+"""The shapes of a call: list, create, read a document, a plain request. Each is repeated by the type of its error."""
 
 from __future__ import annotations
 
@@ -29,6 +29,18 @@ def created(connection: Connection, what: str, create: Callable[[], Any], find: 
 
     with explained(cloud_name(connection), what):
         return str(create_once(create, find_ours).id)
+
+
+def told(connection: Connection, service: str, path: str, what: str, **how: Any) -> dict[str, Any]:
+    """Return a document as a service tells it, for what the SDK has no object of, or one that says less."""
+
+    def ask() -> dict[str, Any]:
+        response = getattr(connection, service).get(path, **how)
+        sdk_errors.raise_from_response(response)
+        return dict(response.json())
+
+    with explained(cloud_name(connection), what):
+        return read(ask)
 
 
 def sent(

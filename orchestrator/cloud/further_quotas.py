@@ -11,7 +11,7 @@ from typing import Any
 
 from openstack import exceptions as sdk_errors
 
-from orchestrator.cloud.calls import listed, sent
+from orchestrator.cloud.calls import listed, sent, told
 from orchestrator.cloud.connection import Connection, cloud_name
 from orchestrator.cloud.faults import explained, read, repeat
 from orchestrator.cloud.quotas import Limits, kept_limits
@@ -67,7 +67,9 @@ def key_manager(connection: Connection, project_ids: list[str]) -> dict[str, Lim
         return {}
     own: dict[str, dict[str, Any]] = {}
     while True:
-        page = _asked(connection, "key_manager", f"/project-quotas?limit={PAGE}&offset={len(own)}")
+        page = told(
+            connection, "key_manager", f"/project-quotas?limit={PAGE}&offset={len(own)}", "read key manager quotas"
+        )
         before = len(own)
         own.update({each["project_id"]: each["project_quotas"] for each in page["project_quotas"]})
         if len(own) in (before, page["total"]):
@@ -76,13 +78,13 @@ def key_manager(connection: Connection, project_ids: list[str]) -> dict[str, Lim
 
 def shared_file_system(connection: Connection, project_id: str) -> Limits:
     """Return the limits of shared file systems that hold for a project."""
-    found = _asked(connection, "shared_file_system", f"/quota-sets/{project_id}", microversion=MANILA)
+    found = _shares(connection, f"/quota-sets/{project_id}")
     return _limits(found["quota_set"], SHARED_FILE_SYSTEM)
 
 
 def shared_file_system_use(connection: Connection, project_id: str) -> dict[str, dict[str, int]]:
     """Return `limit`, `in_use` and `reserved` of each quota of shared file systems."""
-    found = _asked(connection, "shared_file_system", f"/quota-sets/{project_id}/detail", microversion=MANILA)
+    found = _shares(connection, f"/quota-sets/{project_id}/detail")
     return {name: found["quota_set"][name] for name in SHARED_FILE_SYSTEM if name in found["quota_set"]}
 
 
@@ -134,16 +136,9 @@ def forget(connection: Connection, project_id: str) -> None:
         sent(connection, service, "DELETE", paths[service], what, microversion=version)
 
 
-def _asked(connection: Connection, service: str, path: str, **how: Any) -> dict[str, Any]:
-    def ask() -> Any:
-        answer = getattr(connection, service).get(path, **how)
-        sdk_errors.raise_from_response(answer)
-        return answer.json()
-
-    with explained(cloud_name(connection), f"read {service.replace('_', ' ')} quotas"):
-        found: dict[str, Any] = read(ask)
-        return found
-
-
 def _limits(found: dict[str, Any], names: tuple[str, ...]) -> Limits:
     return {name: found[name] for name in names if isinstance(found.get(name), int)}
+
+
+def _shares(connection: Connection, path: str) -> dict[str, Any]:
+    return told(connection, "shared_file_system", path, "read shared file system quotas", microversion=MANILA)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from orchestrator.cloud.calls import listed
-from orchestrator.cloud.connection import Connection, cloud_name
-from orchestrator.cloud.faults import explained, repeat
+from orchestrator.cloud.calls import listed, told
+from orchestrator.cloud.connection import Connection
 
 #: Placement's words for what servers take.
 CLASSES = {"VCPU": "cores", "MEMORY_MB": "ram"}
@@ -20,8 +19,7 @@ def free_of_hosts(connection: Connection) -> dict[str, float]:
     store of volumes that does not say what it has free is left out; without any that does, so is `gigabytes`.
     """
     free: Counter[str] = Counter()
-    providers = listed(connection, "list hosts", lambda: _get(connection, "/resource_providers")["resource_providers"])
-    for each in providers:
+    for each in _get(connection, "/resource_providers")["resource_providers"]:
         path = f"/resource_providers/{each['uuid']}"
         inventories = _get(connection, f"{path}/inventories")["inventories"]
         usages = _get(connection, f"{path}/usages")["usages"]
@@ -44,11 +42,5 @@ def _number(said: Any) -> float | None:
     return float(said) if isinstance(said, int | float) and not isinstance(said, bool) else None
 
 
-def _get(connection: Connection, path: str) -> Any:
-    def ask() -> Any:
-        response = connection.placement.get(path)
-        response.raise_for_status()
-        return response.json()
-
-    with explained(cloud_name(connection), f"read {path}"):
-        return repeat(ask)
+def _get(connection: Connection, path: str) -> dict[str, Any]:
+    return told(connection, "placement", path, f"read {path}")
