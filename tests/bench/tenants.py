@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import secrets
+import subprocess
 import sys
 import tempfile
 import time
@@ -53,7 +54,11 @@ def made_site(folder: Path, lab: Lab, count: int) -> TenantSite:
 
 def timed(words: list[str], env: Mapping[str, str]) -> float:
     began = time.perf_counter()
-    run(words, deadline_seconds=DEADLINE_SECONDS, env={**os.environ, **env})
+    with tempfile.TemporaryFile("w+") as told:  # Ansible tells on its output what failed
+        ended = subprocess.run(words, env={**os.environ, **env}, stdout=told, timeout=DEADLINE_SECONDS, check=False)
+        if ended.returncode:
+            told.seek(0)
+            raise SystemExit(f"{Path(words[0]).name} ended with {ended.returncode}:\n{told.read()[-4000:]}")
     return time.perf_counter() - began
 
 
