@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import openstack
+import requests
 from keystoneauth1 import session as keystone_session
 from keystoneauth1.identity.v3 import Password
 from openstack.config import OpenStackConfig
 
-from orchestrator.cloud.faults import RETRY_SECONDS, SDK_ERRORS, explain, explained, repeat
+from orchestrator.cloud.faults import LOGIN_PATH, RETRY_SECONDS, SDK_ERRORS, explain, explained, repeat
 from orchestrator.errors import InvalidInput, UnknownName, Unreachable
 
 REQUEST_SECONDS = 60.0
@@ -47,16 +48,21 @@ class _Wire(keystone_session.TCPKeepAliveAdapter):  # type: ignore[misc]  # as a
         super().__init__()
         self.writes = 0
         self.until: float | None = None
+        self.logging_in = False
         self._cloud = cloud
         self._lock = threading.Lock()
 
     def send(self, request: Any, **kwargs: Any) -> Any:
-        if request.method not in READING_METHODS and not request.url.endswith("/auth/tokens"):
+        if request.method not in READING_METHODS and not request.url.endswith(LOGIN_PATH):
             with self._lock:
                 self.writes += 1
         seconds = self._patience()
         kwargs["timeout"] = (min(CONNECT_SECONDS, seconds), seconds)
-        return super().send(request, **kwargs)
+        response = super().send(request, **kwargs)
+        if self.logging_in and response.status_code == 401 and not request.url.endswith(LOGIN_PATH):
+            # keystoneauth would ask again with a token, for which it waits for its own login: for ever.
+            raise requests.exceptions.ConnectionError(f"{request.url} asks for a login before there is one")
+        return response
 
     def _patience(self) -> float:
         """Return how long a request may wait now. Raises Unreachable when the time of the whole block is over."""
@@ -123,8 +129,10 @@ def _logged_in(connection: Connection, cloud: str, login_seconds: float) -> Conn
     connection.tricenter_cloud, connection.tricenter_wire = cloud, _Wire(cloud)
     for scheme in ("http://", "https://"):
         connection.session.mount(scheme, connection.tricenter_wire)
+    connection.tricenter_wire.logging_in = True
     with explained(cloud, "log in"):
         repeat(connection.session.get_token, deadline_seconds=login_seconds)
+    connection.tricenter_wire.logging_in = False
     return connection
 
 

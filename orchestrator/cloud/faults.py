@@ -24,6 +24,9 @@ LONGEST_PAUSE_SECONDS = 8.0
 
 BUSY_STATUSES = frozenset({429, 500, 502, 503, 504})
 
+#: Where Keystone is asked for a token.
+LOGIN_PATH = "/auth/tokens"
+
 #: No answer, or none that tells the service's version: what the SDK raises for a service that is down.
 NO_ANSWER = (
     keystone_errors.ConnectionError,
@@ -44,7 +47,16 @@ def is_transient(error: BaseException) -> bool:
     """Tell whether the same request may succeed a little later: no answer, too many requests, a service restarting."""
     if isinstance(error, keystone_errors.SSLError):
         return False
-    return isinstance(error, NO_ANSWER) or status_of(error) in BUSY_STATUSES
+    return isinstance(error, NO_ANSWER) or status_of(error) in BUSY_STATUSES or is_token_refused(error)
+
+
+def is_token_refused(error: BaseException) -> bool:
+    """Tell whether a service refused a token, which is no login refused: the next request brings a fresh one.
+
+    The SDK does that once by itself; a token that expires, and a service that cannot ask Keystone, are worth more.
+    """
+    url = getattr(error, "url", None)
+    return status_of(error) == 401 and isinstance(url, str) and not url.endswith(LOGIN_PATH)
 
 
 def is_conflict(error: BaseException) -> bool:
@@ -111,6 +123,11 @@ def explain(cloud: str, error: BaseException, what: str = "") -> TricenterError:
     """Return our error for one of the SDK. It holds what the service said, and no secret."""
     doing = f" while trying to {what}" if what else ""
     status = status_of(error)
+    if is_token_refused(error):
+        return CredentialRefused(
+            f"cloud {cloud!r}: a service refuses the tokens that Keystone gives{doing}",
+            hint="does that service reach Keystone, and are their clocks right?",
+        )
     if status == 401:
         return CredentialRefused(
             f"cloud {cloud!r} refused the login{doing}",

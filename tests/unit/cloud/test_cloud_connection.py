@@ -61,12 +61,19 @@ class Keystone(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def keystone() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Keystone)
+def keystone(request: pytest.FixtureRequest) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), getattr(request, "param", Keystone))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}/v3"
     server.shutdown()
     server.server_close()
+
+
+class Guarded(Keystone):
+    """Wants a login for the list of its versions, which is asked for before there is one."""
+
+    def do_GET(self) -> None:
+        self._answer(401, {"error": {"message": "who are you?", "code": 401}})
 
 
 def clouds(folder: Path, url: str, password: str = PASSWORD) -> Path:
@@ -85,6 +92,15 @@ def test_writes_are_counted_and_logins_and_reads_are_none(keystone: str, tmp_pat
     city = connect("city", config_file=clouds(tmp_path, keystone))
     city.identity.get("/domains")
     assert writes(city) == 0
+    city.identity.create_domain(name="land")
+    assert writes(city) == 1
+    disconnect(city)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("keystone", [Guarded], indirect=True)
+def test_a_login_asked_for_before_the_login_is_no_wait_for_ever(keystone: str, tmp_path: Path) -> None:
+    city = connect("city", config_file=clouds(tmp_path, keystone))
     city.identity.create_domain(name="land")
     assert writes(city) == 1
     disconnect(city)

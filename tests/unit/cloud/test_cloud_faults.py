@@ -13,10 +13,10 @@ from orchestrator.cloud.faults import create_once, explain, explained, is_transi
 from orchestrator.errors import CredentialRefused, InvalidInput, Refused, TricenterError, Unreachable
 
 
-def answered(status: int, message: str = "said so") -> Exception:
+def answered(status: int, message: str = "said so", path: str = "/v2.0/networks") -> Exception:
     """Return what the SDK raises for an answer of this status."""
     response = requests.Response()
-    response.status_code, response.url = status, "http://cloud/v2.0/networks"
+    response.status_code, response.url = status, f"http://cloud{path}"
     response.headers["Content-Type"] = "application/json"
     response._content = b'{"error": {"message": "%s"}}' % message.encode()
     response.request = requests.Request("POST", response.url).prepare()
@@ -42,10 +42,18 @@ def test_what_may_pass_is_transient_and_means_unreachable(error: Exception) -> N
     assert isinstance(explain("city", error), Unreachable)
 
 
+def test_a_token_that_a_service_refuses_is_no_login_refused() -> None:
+    error = answered(401)
+    assert is_transient(error)
+    told = explain("city", error, "list networks")
+    assert isinstance(told, CredentialRefused)
+    assert "tokens" in str(told)
+
+
 @pytest.mark.parametrize(
     ("error", "becomes"),
     [
-        (answered(401), CredentialRefused),
+        (answered(401, path="/v3/auth/tokens"), CredentialRefused),
         (keystone_errors.Unauthorized("no"), CredentialRefused),
         (answered(403), CredentialRefused),
         (answered(400), Refused),
