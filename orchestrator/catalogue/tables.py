@@ -39,6 +39,7 @@ from orchestrator.catalogue.notice_tables import notice_marks as notice_marks
 from orchestrator.catalogue.notice_tables import notices as notices
 from orchestrator.catalogue.notice_tables import tellings as tellings
 from orchestrator.catalogue.parity_tables import parities as parities
+from orchestrator.catalogue.quota_change_tables import quota_changes as quota_changes
 from orchestrator.catalogue.quota_tables import quota_uses as quota_uses
 from orchestrator.catalogue.request_tables import tenant_requests as tenant_requests
 

@@ -24,6 +24,7 @@ from orchestrator.tenants.looking import Looks, look
 from orchestrator.tenants.orphan_commands import orphans_command
 from orchestrator.tenants.parity_commands import parity_command
 from orchestrator.tenants.planning import Action
+from orchestrator.tenants.quota_commands import quota_command
 from orchestrator.tenants.rebuild_commands import rebuild_command
 from orchestrator.tenants.request_carrying import carrying_command
 from orchestrator.tenants.request_commands import request_group
@@ -246,3 +247,4 @@ tenant.add_command(offboard)
 for each in (*DECIDING, *HANDING, carrying_command(apply_command, _confirm)):
     request_group.add_command(each)
 tenant.add_command(request_group)
+tenant.add_command(quota_command(apply_command, _confirm))

@@ -85,11 +85,15 @@ def _show(app: App, plan: Writing) -> None:
         app.console.print(f"! {name}: {why}", markup=False, soft_wrap=True)
 
 
+def is_settled(app: App, tenant: str) -> bool:
+    """Return whether at every centre of a tenant nothing is left to do."""
+    settled = {each.centre for each in app.catalogue.tenant_centres() if each.tenant == tenant and not each.pending}
+    return all(each.target.centre in settled for each in all_desired(app.site, [tenant], None))
+
+
 def _mark(app: App, rows: Sequence[StoredRequest]) -> None:
-    """Remember which requests are carried out: at every centre of theirs nothing is left to do."""
-    settled = {(each.tenant, each.centre) for each in app.catalogue.tenant_centres() if not each.pending}
+    """Remember which requests are carried out."""
     for row in rows:
-        wanted = [each.target for each in all_desired(app.site, [row.tenant], None)]
-        if row.state != "applied" and all((each.tenant, each.centre) in settled for each in wanted):
+        if row.state != "applied" and is_settled(app, row.tenant):
             mark_applied(app.catalogue, row.id, login_name())
             app.console.print(f"{row.id}  {row.tenant}  已开通 applied", markup=False)

@@ -12,7 +12,7 @@ from tests.integration.test_tenant_faults import site as site
 
 FAULTS, AT_ONCE = 1000, 25
 
-#: Some faults are waits: a case takes about ten minutes, and what hangs is ended by the deadlines of the program itself.
+#: Some faults are waits: what hangs is ended by the deadlines of the program itself.
 pytestmark = pytest.mark.timeout(3600)
 
 

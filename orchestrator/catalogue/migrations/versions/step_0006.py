@@ -15,6 +15,7 @@ def upgrade() -> None:
     _quota_uses()
     _details()
     _requests()
+    _quota_changes()
     _parities()
 
 
@@ -85,6 +86,25 @@ def _requests() -> None:
         sa.Column("reason", sa.Text, nullable=False),
         sa.Column("applied_at", sa.DateTime),
         sa.Column("handed_over_at", sa.DateTime),
+    )
+
+
+def _quota_changes() -> None:
+    """Changes of quotas, and their history."""
+    op.create_table(
+        "quota_changes",
+        sa.Column("id", sa.String(16), primary_key=True),
+        sa.Column("tenant", sa.String(40), nullable=False),
+        sa.Column("edits", sa.JSON, nullable=False),
+        sa.Column("differences", sa.JSON, nullable=False),
+        sa.Column("state", sa.String(12), nullable=False),
+        sa.Column("by", sa.String(120), nullable=False),
+        sa.Column("at", sa.DateTime, nullable=False),
+        sa.Column("why", sa.Text, nullable=False),
+        sa.Column("decided_by", sa.String(120)),
+        sa.Column("decided_at", sa.DateTime),
+        sa.Column("message", sa.Text, nullable=False),
+        sa.Column("applied_at", sa.DateTime),
     )
 
 
