@@ -21,6 +21,7 @@ from policies.fit_addresses import addresses_misfits
 from policies.fit_links import links_misfits
 from policies.fit_plans import plans_misfits
 from policies.fit_quotas import quotas_misfits
+from policies.fit_shares import shares_misfits
 from policies.fit_systems import systems_misfits
 from policies.site import Location
 from policies.tiers import CentreName, CopyRule, ScheduleRule, objective_misfits
@@ -43,6 +44,7 @@ def misfits(draft: Draft) -> Iterator[Finding]:
     yield from _networks_apart(draft)
     yield from addresses_misfits(draft)
     yield from links_misfits(draft)
+    yield from shares_misfits(draft)
     yield from quotas_misfits(draft)
     yield from systems_misfits(draft)
     yield from plans_misfits(draft)

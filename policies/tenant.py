@@ -34,12 +34,20 @@ WHERE_SECRETS_BELONG = (
 Secret = Annotated[Literal[False], Field(description=WHERE_SECRETS_BELONG)]
 
 
+#: As in authorized_keys, of the types that Nova takes.
+PUBLIC_KEY_PATTERN = r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/]{32,}={0,2}( [^\r\n]*)?$"
+PublicKey = Annotated[str, Field(pattern=PUBLIC_KEY_PATTERN)]
+
+
 class Member(Model):
     """A person of the bureau with an account in the tenant's domain."""
 
     name: Words
     role: Literal["member", "reader", "manager"] = "member"
     email: str | None = None
+    key_pairs: dict[Name, PublicKey] = Field(
+        default_factory=dict, description="public keys for the servers that this person makes, by name"
+    )
 
 
 def _below(value: str) -> str:
@@ -85,6 +93,7 @@ class Network(Model):
     zone: Name
     cidr: Cidr = Field(description="10.20.1.0/24; no two networks of the site share an address")
     dns: tuple[IPv4Address, ...] = Field((), description="name servers handed to the servers of this network")
+    shared_with: tuple[Name, ...] = Field((), description="other tenants, whose servers may stand in this network too")
 
 
 class ZoneLink(Model):
@@ -305,6 +314,8 @@ class Tenant(Model):
     flavors: tuple[Words, ...] | None = Field(
         None, description="the private flavors that it may use, and no others; left as they are when not given"
     )
+    volume_types: tuple[Words, ...] | None = Field(None, description="the private volume types, in the same way")
+    images: tuple[Words, ...] | None = Field(None, description="the images that the city shares, in the same way")
     members: dict[Name, Member] = Field(default_factory=dict)
     networks: dict[Name, Network] = Field(default_factory=dict)
     zone_links: tuple[ZoneLink, ...] = Field((), description="networks of different zones that may meet")

@@ -27,7 +27,7 @@ from policies.plan import SYSTEM_PATTERN
 from policies.request import PHONE_PATTERN
 from policies.site import BUCKET_PREFIX_PATTERN, DOMAIN_PATTERN, SiteFile
 from policies.spot import SHARE_PATTERN
-from policies.tenant import ABSOLUTE_PATTERN, APPROVAL_PATTERN, PORTS_PATTERN, TABLE_PATTERN
+from policies.tenant import ABSOLUTE_PATTERN, APPROVAL_PATTERN, PORTS_PATTERN, PUBLIC_KEY_PATTERN, TABLE_PATTERN
 from policies.values import (
     DURATION_WANTED,
     ENDPOINT_PATTERN,
@@ -44,6 +44,7 @@ SHOWN_CHARACTERS = 60
 #: What a text of each pattern looks like, in words.
 WANT_OF_PATTERN: dict[str, str] = {
     SHARE_PATTERN: "a share such as 5% or 0.5%",
+    PUBLIC_KEY_PATTERN: "a public key as in authorized_keys: ssh-ed25519, ssh-rsa or ecdsa-sha2-nistp*, and its value",
     NAME_PATTERN: "a name of 2 to 40 characters: a-z, 0-9 and hyphens, first a letter, last no hyphen",
     LONG_NAME_PATTERN: "a name of 2 to 81 characters: a-z, 0-9 and hyphens, first a letter, last no hyphen",
     SECRET_PATTERN: "the name of a secret: env:NAME or file:PATH",

@@ -103,6 +103,12 @@ def projects(connection: Connection) -> list[Project]:
     return [_project(each) for each in listed(connection, "list projects", connection.identity.projects)]
 
 
+def project_of_tenant(connection: Connection, tenant: str) -> str | None:
+    """Return the id of the project of a tenant of ours, in two requests. None: there is none."""
+    homes = {each.id for each in domains(connection) if each.ours and each.name == tenant}
+    return next((each.id for each in projects(connection) if each.name == tenant and each.domain_id in homes), None)
+
+
 def groups(connection: Connection, domain_id: str | None = None) -> list[Group]:
     """Return the groups of a domain; without one, those of all, as far as the cloud lists them together.
 

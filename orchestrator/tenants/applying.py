@@ -17,6 +17,7 @@ from orchestrator.catalogue.store import Catalogue
 from orchestrator.cloud.connection import Connection, disconnect
 from orchestrator.engine.port import FlowSpec, Run
 from orchestrator.errors import Interrupted, PartlyDone, Refused, TricenterError, Unreachable
+from orchestrator.tenants import items
 from orchestrator.tenants.asking import fresh
 from orchestrator.tenants.building import carry_out
 from orchestrator.tenants.desired import Target
@@ -147,8 +148,10 @@ def apply(
         except TricenterError as error:
             outcome.error = error
 
-    try:
-        _side_by_side([(build, pair) for pair in work], stop)
+    sharing = [pair for pair in work if any(isinstance(each.item, items.Share) for each in pair[0].actions)]
+    try:  # who shares a network comes last: by then the others have a project to share it with
+        for several in ([pair for pair in work if pair not in sharing], sharing):
+            _side_by_side([(build, pair) for pair in several], stop)
     finally:
         connections.close()
     _prove(program, [pair for pair in work if pair[1].error is None], choose, allow_destroy)

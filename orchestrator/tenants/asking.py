@@ -1,8 +1,9 @@
 """What no service lists for all tenants: asked tenant by tenant, and remembered, so that most looks need not ask.
 
-Remembered are the quotas of compute, block storage, DNS and shared file systems, who is in the group, and the service
-user's credentials. A memory is good for the very objects that it was asked of, and for a time. It only ever tells that
-nothing is to be done: whom it gives something to do is asked again before that stands in any plan.
+Remembered are the quotas of compute, block storage, DNS and shared file systems, who is in the group, the service
+user's credentials, and the key pairs of members of whom the site says one. A memory is good for the very objects that
+it was asked of, and for a time. It only ever tells that nothing is to be done: whom it gives something to do is asked
+again before that stands in any plan.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 from orchestrator.catalogue.database import now
 from orchestrator.catalogue.details import Remembered, read_details, record_details
 from orchestrator.catalogue.store import Catalogue
-from orchestrator.cloud import further_quotas, identity, quotas
+from orchestrator.cloud import further_quotas, identity, key_pairs, quotas
 from orchestrator.cloud.connection import Connection
 from orchestrator.errors import Unreachable
 from policies.confirming import LONGEST_MEMORY, due
@@ -34,10 +35,14 @@ class Question:
     group_id: str | None
     user_id: str | None
     services: tuple[str, ...]
+    #: Whose key pairs are asked for.
+    key_owners: tuple[str, ...] = ()
 
     @property
     def about(self) -> str:
-        return json.dumps([self.project_id, self.group_id, self.user_id, sorted(self.services)])
+        return json.dumps(
+            [self.project_id, self.group_id, self.user_id, sorted(self.services), sorted(self.key_owners)]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,7 @@ class Answer:
     limits: Mapping[str, quotas.Limits]
     member_ids: frozenset[str]
     credentials: tuple[identity.ApplicationCredential, ...]
+    key_pairs: tuple[key_pairs.KeyPair, ...] = ()
     remembered_at: datetime | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -54,6 +60,7 @@ class Answer:
             "limits": {service: dict(limits) for service, limits in self.limits.items()},
             "members": sorted(self.member_ids),
             "credentials": [[each.id, each.name, each.description, each.ours] for each in self.credentials],
+            "key_pairs": [[each.user_id, each.name, each.public_key] for each in self.key_pairs],
         }
 
 
@@ -61,7 +68,8 @@ def answer_of(memory: Remembered) -> Answer:
     """Return what was remembered as it was answered."""
     said = memory.answers
     credentials = tuple(identity.ApplicationCredential(*each) for each in said["credentials"])
-    return Answer(said["limits"], frozenset(said["members"]), credentials, memory.confirmed_at)
+    keys = tuple(key_pairs.KeyPair(*each) for each in said["key_pairs"])
+    return Answer(said["limits"], frozenset(said["members"]), credentials, keys, memory.confirmed_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +125,10 @@ def fresh(catalogue: Callable[[], Catalogue]) -> Memory:
 def ask(
     connection: Connection, centre: str, questions: Collection[Question], memory: Memory | None
 ) -> dict[str, Answer]:
-    """Return the answers to all questions, by tenant: remembered, or asked with up to six requests each."""
+    """Return the answers to all questions, by tenant: remembered, or asked with up to six requests each.
+
+    One more for each member of whom the site says a key pair.
+    """
     known = memory.recall(centre, questions) if memory else {}
     answers = {each.tenant: known.get(each.tenant) or _asked(connection, each) for each in questions}
     if memory:
@@ -137,4 +148,5 @@ def _asked(connection: Connection, question: Question) -> Answer:
         limits["shared_file_system"] = further_quotas.shared_file_system(connection, question.project_id)
     members = identity.group_user_ids(connection, question.group_id) if question.group_id else frozenset()
     there = identity.application_credentials(connection, question.user_id) if question.user_id else []
-    return Answer(limits, members, tuple(there))
+    keys = [key for owner in question.key_owners for key in key_pairs.key_pairs(connection, owner)]
+    return Answer(limits, members, tuple(there), tuple(keys))

@@ -6,10 +6,10 @@ from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
-from orchestrator.cloud import flavors, further_quotas, identity, links, network, quotas, security
+from orchestrator.cloud import access, further_quotas, identity, key_pairs, links, network, quotas, security, shares
 from orchestrator.cloud.connection import Login
 from orchestrator.cloud.credentials import credential_file, entry
-from orchestrator.errors import TricenterError
+from orchestrator.errors import Refused, TricenterError
 from orchestrator.secrets import write_private
 from orchestrator.tenants import items
 from orchestrator.tenants.desired import SERVICE_USER, Target
@@ -17,6 +17,7 @@ from orchestrator.tenants.issuing import issue, new_password
 from orchestrator.tenants.items import Item
 from orchestrator.tenants.place import Place
 from orchestrator.tenants.planning import Action
+from orchestrator.tenants.survey import KINDS
 
 #: The collections of Neutron, as its tags are addressed.
 COLLECTIONS = {
@@ -105,9 +106,27 @@ def _(item: items.Quota, place: Place) -> str:
 
 
 @create.register
-def _(item: items.Flavors, place: Place) -> str:
-    _allow_flavors(item, place)
+def _(item: items.Access, place: Place) -> str:
+    _allow(item, place)
     return place.project_id
+
+
+@create.register
+def _(item: items.KeyPair, place: Place) -> str:
+    user_id = place.id_of("user", item.user)
+    key_pairs.add_key_pair(place.connection, user_id, item.label, item.public_key)
+    return user_id
+
+
+@create.register
+def _(item: items.Share, place: Place) -> str:
+    other = identity.project_of_tenant(place.connection, item.tenant)
+    if other is None:
+        raise Refused(
+            f"{place.target}: {item.tenant} has no project there to share {item.network} with",
+            hint=f"tricenter tenant apply {item.tenant}, then this one again",
+        )
+    return shares.share(place.connection, place.id_of("network", item.network), place.project_id, other)
 
 
 @create.register
@@ -225,8 +244,14 @@ def _(item: items.Quota, place: Place, action: Action) -> None:
 
 
 @update.register
-def _(item: items.Flavors, place: Place, action: Action) -> None:
-    _allow_flavors(item, place)
+def _(item: items.Access, place: Place, action: Action) -> None:
+    _allow(item, place)
+
+
+@update.register
+def _(item: items.KeyPair, place: Place, action: Action) -> None:
+    key_pairs.remove_key_pair(place.connection, _there(action), item.label)
+    key_pairs.add_key_pair(place.connection, _there(action), item.label, item.public_key)
 
 
 @update.register
@@ -276,6 +301,11 @@ def _(item: items.Role, place: Place, action: Action) -> None:
 def _(item: items.Membership, place: Place, action: Action) -> None:
     group_id, user_id = place.id_of("group", item.group), place.id_of("user", item.user)
     identity.remove_from_group(place.connection, group_id, user_id)
+
+
+@remove.register
+def _(item: items.Share, place: Place, action: Action) -> None:
+    shares.unshare(place.connection, _there(action))
 
 
 @remove.register
@@ -376,14 +406,15 @@ def _set_quota(item: items.Quota, place: Place, limits: quotas.Limits) -> None:
     setters[item.name](place.connection, place.project_id, limits)
 
 
-def _allow_flavors(item: items.Flavors, place: Place) -> None:
-    """Let the project use these private flavors and no others."""
-    for each in flavors.flavors(place.connection):
+def _allow(item: items.Access, place: Place) -> None:
+    """Let the project use these of a kind and no others."""
+    kind = next(each for each in KINDS if each == item.name)
+    for each in access.restricted(place.connection, kind):
         allowed = place.project_id in each.project_ids
         if each.name in item.names and not allowed and not each.public:
-            flavors.allow(place.connection, each.id, place.project_id)
+            access.allow(place.connection, kind, each.id, place.project_id)
         elif each.name not in item.names and allowed:
-            flavors.disallow(place.connection, each.id, place.project_id)
+            access.disallow(place.connection, kind, each.id, place.project_id)
 
 
 def _tagged(item: Item, place: Place, object_id: str) -> str:

@@ -7,6 +7,7 @@ from ipaddress import IPv4Network
 from math import ceil
 from typing import NamedTuple
 
+from orchestrator.cloud.key_pairs import bare
 from orchestrator.cloud.marks import label, labels_of
 from orchestrator.cloud.security import AUTOMATIC, Rule
 from orchestrator.errors import InvalidInput
@@ -63,7 +64,7 @@ def desired(site: Site, tenant: Tenant, centre: CentreName) -> Desired | None:
     if cloud:
         wanted += _identity(tenant)
         wanted += _quotas(site, tenant)
-        wanted += _flavors(tenant)
+        wanted += _access(tenant)
         cidrs = networks_at(site.plans.values(), tenant, centre)
         wanted += _networks(tenant, cidrs, cloud.external_network)
         wanted += _security(tenant, cidrs.values())
@@ -100,6 +101,15 @@ def interface_item(subnet: str, router: str) -> items.Interface | items.LinkInte
     """Return the item of a router's foot in a subnet: of a zone's, or of a link between two."""
     kind = items.LinkInterface if is_link(router) else items.Interface
     return kind(f"{subnet} on {router}", subnet, router)
+
+
+def share_item(network: str, tenant: str) -> items.Share:
+    """Return the item of another tenant's leave to use a network."""
+    return items.Share(f"{network} with {tenant}", network, tenant)
+
+
+def key_pair_item(user: str, key: str, public_key: str) -> items.KeyPair:
+    return items.KeyPair(f"{user}: {key}", user, key, public_key)
 
 
 def labels(tenant: Tenant) -> tuple[str, ...]:
@@ -149,6 +159,8 @@ def _identity(tenant: Tenant) -> Iterator[Item]:
         yield items.User(login, member.name, member.email)
         yield membership_item(login, group)
         yield role_item("user", login, member.role)
+        for key, public_key in sorted(member.key_pairs.items()):
+            yield key_pair_item(login, key, bare(public_key))
     yield items.User(SERVICE_USER, "the service user of Tricenter")
     yield role_item("user", SERVICE_USER, SERVICE_ROLE)
 
@@ -166,9 +178,11 @@ def _quotas(site: Site, tenant: Tenant) -> Iterator[Item]:
             yield items.Quota(service, amounts, {what: limit.origin for what, limit in here.items()})
 
 
-def _flavors(tenant: Tenant) -> Iterator[Item]:
-    if tenant.flavors is not None:
-        yield items.Flavors("private", tuple(sorted(set(tenant.flavors))))
+def _access(tenant: Tenant) -> Iterator[Item]:
+    said = {"flavors": tenant.flavors, "volume types": tenant.volume_types, "images": tenant.images}
+    for kind, names in said.items():
+        if names is not None:
+            yield items.Access(kind, tuple(sorted(set(names))))
 
 
 def _networks(tenant: Tenant, cidrs: Mapping[str, IPv4Network], external_network: str | None) -> Iterator[Item]:
@@ -180,6 +194,8 @@ def _networks(tenant: Tenant, cidrs: Mapping[str, IPv4Network], external_network
         yield items.Network(name, about)
         yield items.Subnet(name, name, str(cidrs[name]), tuple(str(each) for each in network.dns), about)
         yield interface_item(name, network.zone)
+        for other in sorted(network.shared_with):
+            yield share_item(name, other)
     yield from _links(tenant, cidrs)
 
 

@@ -31,7 +31,9 @@ NOUNS: Mapping[str, DriftNoun] = {
     items.Role.noun: "role",
     items.Membership.noun: "membership",
     items.Quota.noun: "quota",
-    items.Flavors.noun: "flavor",
+    items.Access.noun: "access",
+    items.KeyPair.noun: "key-pair",
+    items.Share.noun: "share",
     items.Credential.noun: "credential",
     items.Network.noun: "network",
     items.Subnet.noun: "subnet",
@@ -133,20 +135,25 @@ def _needs(item: Item, tenant: str) -> tuple[Key, ...]:
         return ()
     if isinstance(item, items.Project | items.Group | items.User):
         return (domain,) if not isinstance(item, items.User) else (domain, project)
+    if isinstance(item, items.LinkRoute):
+        link = (items.LinkInterface.noun, interface_item(item.subnet, item.link).name)
+        return ((items.Router.noun, item.router), link)
+    if isinstance(item, items.Membership):
+        return ((items.User.noun, item.user), (items.Group.noun, item.group))
+    if isinstance(item, items.Interface | items.LinkInterface):
+        return ((items.Subnet.noun, item.subnet), (items.Router.noun, item.router))
+    return (project, *_stands_on(item))
+
+
+def _stands_on(item: Item) -> tuple[Key, ...]:
+    """Return what in its project an item is made for."""
     match item:
         case items.Role():
-            return (project, (item.holder, item.holder_name))
-        case items.Membership():
-            return ((items.User.noun, item.user), (items.Group.noun, item.group))
-        case items.Credential():
-            return (project, (items.User.noun, item.user))
-        case items.Subnet():
-            return (project, (items.Network.noun, item.network))
-        case items.LinkRoute():
-            link = (items.LinkInterface.noun, interface_item(item.subnet, item.link).name)
-            return ((items.Router.noun, item.router), link)
-        case items.Interface() | items.LinkInterface():
-            return ((items.Subnet.noun, item.subnet), (items.Router.noun, item.router))
+            return ((item.holder, item.holder_name),)
+        case items.KeyPair() | items.Credential():
+            return ((items.User.noun, item.user),)
+        case items.Subnet() | items.Share():
+            return ((items.Network.noun, item.network),)
         case items.SecurityRule():
-            return (project, (items.SecurityGroup.noun, item.group))
-    return (project,)
+            return ((items.SecurityGroup.noun, item.group),)
+    return ()

@@ -87,10 +87,10 @@ class Quota(Item):
 
 
 @dataclass(frozen=True, slots=True)
-class Flavors(Item):
-    """The flavors that are not for everybody and that the project may use: these, and no others."""
+class Access(Item):
+    """What is not for everybody and the project may use: these, and no others. The name is the kind: `flavors`."""
 
-    noun = "flavor access"
+    noun = "access"
     owned = False
     names: tuple[str, ...]
 
@@ -141,6 +141,20 @@ class Membership(Item):
 
 
 @dataclass(frozen=True, slots=True)
+class KeyPair(Item):
+    """A public key of a member; named `zhang: laptop`. Those that people add themselves are theirs."""
+
+    noun = "key pair"
+    owned = False
+    user: str
+    label: str
+    public_key: str
+
+    def values(self) -> dict[str, Value]:
+        return {"public_key": self.public_key}
+
+
+@dataclass(frozen=True, slots=True)
 class Credential(Item):
     """The application credential of the tenant's service user. Worth nothing without the file of its secret."""
 
@@ -159,6 +173,24 @@ class Network(Item):
     destroyable = True
     description: str
     tag: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Share(Item):
+    """Another tenant's leave to use a network; named `office with land`. Gone when the site no longer says so."""
+
+    noun = "share"
+    owned = False
+    removable = True
+    network: str
+    tenant: str
+
+    @property
+    def within(self) -> Key | None:
+        return (Network.noun, self.network)
+
+    def values(self) -> dict[str, Value]:
+        return {}
 
 
 @dataclass(frozen=True, slots=True)

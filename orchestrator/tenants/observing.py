@@ -17,10 +17,12 @@ from orchestrator.tenants.desired import (
     group_name,
     interface_item,
     is_link,
+    key_pair_item,
     membership_item,
     role_item,
     route_item,
     rule_item,
+    share_item,
 )
 from orchestrator.tenants.items import Item, Key, Observed, Seen
 from orchestrator.tenants.survey import Details, Survey
@@ -76,10 +78,14 @@ def _seen(survey: Survey, tenant: str) -> Iterator[Seen]:
     yield from _credentials(details)
     for service, limits in details.limits.items():
         yield Seen(project.id, True, items.Quota(service, limits))
-    if survey.flavors is not None:
-        usable = sorted(each.name for each in survey.flavors if project.id in each.project_ids)
-        yield Seen(project.id, True, items.Flavors("private", tuple(usable)))
+    for key in details.key_pairs:
+        if owner := users.get(key.user_id):
+            yield Seen(owner.id, owner.ours, key_pair_item(owner.name, key.name, key.public_key))
+    for kind, there in survey.access.items():
+        usable = sorted(each.name for each in there if project.id in each.project_ids)
+        yield Seen(project.id, True, items.Access(kind, tuple(usable)))
     yield from _networks(survey, project.id)
+    yield from _shares(survey, project.id)
     yield from _security(survey, project.id)
 
 
@@ -122,6 +128,21 @@ def _credentials(details: Details) -> Iterator[Seen]:
             name, state = f"{each.name} left {each.id}" if in_use and each.ours else each.name, "missing"
         item = items.Credential(name, user=SERVICE_USER, role=SERVICE_ROLE, secret_file=state)
         yield Seen(each.id, each.ours, item)
+
+
+def _shares(survey: Survey, project_id: str) -> Iterator[Seen]:
+    """Who else may use the networks: of one that is ours whoever the site does not name is to use it no longer."""
+    mine = {each.id: each for each in survey.networks if each.project_id == project_id}
+    for share in survey.shares:
+        if network := mine.get(share.network_id):
+            yield Seen(share.id, network.ours, share_item(network.name, _tenant_of(survey, share.project_id)))
+
+
+def _tenant_of(survey: Survey, project_id: str) -> str:
+    """Return the tenant whose project it is; of a project that is nobody's here its id."""
+    project = next((each for each in survey.projects if each.id == project_id), None)
+    mine = project and survey.project_of(project.name)
+    return project.name if project and mine and mine.id == project_id else project_id
 
 
 def _networks(survey: Survey, project_id: str) -> Iterator[Seen]:

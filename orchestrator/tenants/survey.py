@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from orchestrator.cloud import flavors, further_quotas, identity, network, quotas, security
+from orchestrator.cloud import access, further_quotas, identity, key_pairs, network, quotas, security, shares
 from orchestrator.cloud.connection import Connection, cloud_name
 from orchestrator.cloud.credentials import credential_file, stored_id
 from orchestrator.errors import InvalidInput
@@ -23,6 +23,9 @@ from orchestrator.tenants.renames import restored
 from policies.quota_classes import EVERYWHERE, SERVICES
 
 T = TypeVar("T", identity.Group, identity.User)
+
+#: What the site may say of each: who may use it.
+KINDS: tuple[access.Kind, ...] = ("flavors", "volume types", "images")
 
 #: The services that list the limits of all projects. Of the others each project is asked.
 LISTING = {
@@ -41,6 +44,7 @@ class Details:
     credentials: tuple[identity.ApplicationCredential, ...] = ()
     stored_credential: str | None = None
     remembered_at: datetime | None = None
+    key_pairs: tuple[key_pairs.KeyPair, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +65,9 @@ class Survey:
     details: Mapping[str, Details]
     #: By id what somebody has given another name: the name that it has there. Here all have those that are wanted.
     called: Mapping[str, str] = field(default_factory=dict)
-    #: None when no tenant says which it may use: nobody was asked then.
-    flavors: Collection[flavors.Flavor] | None = None
+    shares: Collection[shares.Share] = ()
+    #: By kind what is not for everybody. Of a kind of which no tenant says what it may use nobody was asked.
+    access: Mapping[str, Collection[access.Restricted]] = field(default_factory=dict)
     #: The services with quotas that the cloud has. One that is not among them was asked nothing.
     services: frozenset[str] = frozenset(EVERYWHERE)
 
@@ -107,11 +112,14 @@ def survey(
         interfaces=network.interfaces(connection),
         security_groups=security.security_groups(connection),
         details={},
-        flavors=flavors.flavors(connection) if any(_private_flavors(each) for each in wanted) else None,
+        shares=shares.shares(connection),
+        access={
+            kind: access.restricted(connection, kind) for kind in KINDS if any(_access(each, kind) for each in wanted)
+        },
         services=further_quotas.offered(connection).union(EVERYWHERE),
     )
     _check(found, connection, wanted)
-    _check_flavors(found, cloud_name(connection), wanted)
+    _check_access(found, cloud_name(connection), wanted)
     found = restored(found, wanted)
     details = _details(found, connection, centre, wanted, secrets, all_quotas=all_quotas, memory=memory)
     return replace(found, details=details)
@@ -143,19 +151,23 @@ def _of_domains(ask: Callable[[str | None], list[T]], ours: list[identity.Domain
     return found
 
 
-def _private_flavors(want: Desired) -> list[items.Flavors]:
-    return [each for each in want.items if isinstance(each, items.Flavors)]
+def _access(want: Desired, kind: str) -> list[items.Access]:
+    return [each for each in want.items if isinstance(each, items.Access) and each.name == kind]
 
 
-def _check_flavors(found: Survey, cloud: str, wanted: Collection[Desired]) -> None:
-    private = [each.name for each in found.flavors or () if not each.public]
-    for name in (name for want in wanted for each in _private_flavors(want) for name in each.names):
-        if name not in private:
-            if any(each.name == name for each in found.flavors or ()):
-                told, hint = "is public", "everybody may use it: take it out of `flavors`"
+def _check_access(found: Survey, cloud: str, wanted: Collection[Desired]) -> None:
+    for kind, there in found.access.items():
+        private = [each.name for each in there if not each.public]
+        for name in (name for want in wanted for each in _access(want, kind) for name in each.names):
+            if private.count(name) == 1:
+                continue
+            if name in private:
+                told, hint = "is there more than once", "give each of them a name of its own"
+            elif any(each.name == name for each in there):
+                told, hint = "is public", f"everybody may use it: take it out of `{kind.replace(' ', '_')}`"
             else:
-                told, hint = "is not there", f"private flavors there: {', '.join(sorted(private)) or 'none'}"
-            raise InvalidInput(f"the flavor {name!r} of cloud {cloud!r} {told}", hint=hint)
+                told, hint = "is not there", f"not for everybody are: {', '.join(sorted(private)) or 'none'}"
+            raise InvalidInput(f"{name!r} of the {kind} of cloud {cloud!r} {told}", hint=hint)
 
 
 def _check(found: Survey, connection: Connection, wanted: Collection[Desired]) -> None:
@@ -184,7 +196,7 @@ def _details(
     memory: Memory | None,
 ) -> dict[str, Details]:
     questions = [
-        _question(found, project, _services(found, None if all_quotas else want))
+        _question(found, project, _services(found, None if all_quotas else want), _keyed(want))
         for want in wanted
         if (project := found.project_of(want.target.tenant))
     ]
@@ -203,6 +215,7 @@ def _details(
             answer.credentials,
             stored_id(credential_file(secrets, each.tenant, centre)),
             answer.remembered_at,
+            answer.key_pairs,
         )
     return details
 
@@ -213,8 +226,14 @@ def _services(found: Survey, want: Desired | None) -> tuple[str, ...]:
     return tuple(each for each in named if each in found.services)
 
 
-def _question(found: Survey, project: identity.Project, services: tuple[str, ...]) -> Question:
+def _keyed(want: Desired) -> frozenset[str]:
+    """Return the members of whom the site says a key. Nobody else's keys are asked for."""
+    return frozenset(each.user for each in want.items if isinstance(each, items.KeyPair))
+
+
+def _question(found: Survey, project: identity.Project, services: tuple[str, ...], keyed: frozenset[str]) -> Question:
     members = group_name(project.name)
     groups = (each.id for each in found.groups if (each.domain_id, each.name) == (project.domain_id, members))
     users = (each.id for each in found.users if (each.domain_id, each.name) == (project.domain_id, SERVICE_USER))
-    return Question(project.name, project.id, next(groups, None), next(users, None), services)
+    owners = sorted(each.id for each in found.users if each.domain_id == project.domain_id and each.name in keyed)
+    return Question(project.name, project.id, next(groups, None), next(users, None), services, tuple(owners))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.cloud import identity, network, security
-from orchestrator.cloud.flavors import Flavor
+from orchestrator.cloud.access import Restricted
+from orchestrator.cloud.key_pairs import KeyPair
 from orchestrator.cloud.marks import TAG, marked
 from orchestrator.cloud.security import AUTOMATIC, Rule, SeenRule
+from orchestrator.cloud.shares import Share
 from orchestrator.tenants import items
-from orchestrator.tenants.desired import Desired, Target, desired
+from orchestrator.tenants.desired import Desired, Target, desired, key_pair_item, share_item
 from orchestrator.tenants.observing import observe
 from orchestrator.tenants.planning import plan
 from orchestrator.tenants.survey import Details, Survey
@@ -116,21 +118,21 @@ def test_a_label_that_somebody_changed_is_mended_and_other_tags_are_not_looked_a
 def test_private_flavors_are_these_and_no_others_when_the_site_says_so_and_left_alone_when_not() -> None:
     wanted, survey = as_applied()
     there = [
-        Flavor("f1", "small", public=True),
-        Flavor("f2", "gov.large", public=False, project_ids=frozenset({"p", "q"})),
-        Flavor("f3", "gov.gpu", public=False, project_ids=frozenset({"q"})),
+        Restricted("f1", "small", public=True),
+        Restricted("f2", "gov.large", public=False, project_ids=frozenset({"p", "q"})),
+        Restricted("f3", "gov.gpu", public=False, project_ids=frozenset({"q"})),
     ]
-    seen = replace(survey, flavors=there)
+    seen = replace(survey, access={"flavors": there})
     assert told(wanted, seen) == []
     site = site_of(flavors=["gov.gpu"])
     stated = desired(site, site.tenants["land"], "production")
     assert stated
-    (item,) = [each for each in stated.items if isinstance(each, items.Flavors)]
+    (item,) = [each for each in stated.items if isinstance(each, items.Access)]
     assert told(wanted._replace(items=(*wanted.items, item)), seen) == [
-        "update flavor access private.names gov.large → gov.gpu"
+        "update access flavors.names gov.large → gov.gpu"
     ]
-    nothing = wanted._replace(items=(*wanted.items, items.Flavors("private", ())))
-    assert told(nothing, seen) == ["update flavor access private.names gov.large → none"]
+    nothing = wanted._replace(items=(*wanted.items, items.Access("flavors", ())))
+    assert told(nothing, seen) == ["update access flavors.names gov.large → none"]
 
 
 def test_a_kill_between_create_and_tag_is_mended() -> None:
@@ -175,3 +177,28 @@ def test_a_tenant_that_is_not_there_is_seen_as_nothing() -> None:
     _, survey = as_applied()
     assert observe(survey, "water") == {}
     assert Target("water", "production").tenant not in survey.domains
+
+
+def test_a_network_is_shared_with_whom_the_site_names_and_with_nobody_else() -> None:
+    wanted, survey = as_applied()
+    shared = replace(
+        survey,
+        domains={**survey.domains, "health": identity.Domain("h", "health", TITLE, True)},
+        projects=[*survey.projects, identity.Project("hp", "health", "h", TITLE, (), True)],
+        shares=[Share("s1", "n", "hp"), Share("s2", "n", "*"), Share("s3", "x", "hp")],
+    )
+    assert told(wanted, shared) == ["remove share lan with *", "remove share lan with health"]
+    stated = wanted._replace(items=(*wanted.items, share_item("lan", "health")))
+    assert told(stated, shared) == ["remove share lan with *"]
+    assert told(stated, survey) == ["create share lan with health"]
+
+
+def test_a_key_of_a_member_is_replaced_and_keys_that_people_add_are_theirs() -> None:
+    wanted, survey = as_applied()
+    (land,) = survey.details.values()
+    keys = (KeyPair("u1", "laptop", "ssh-ed25519 OLD"), KeyPair("u1", "own", "ssh-ed25519 MINE"))
+    seen = replace(survey, details={"land": replace(land, key_pairs=keys)})
+    stated = wanted._replace(items=(*wanted.items, key_pair_item("zhang", "laptop", "ssh-ed25519 NEW")))
+    assert told(stated, seen) == ["update key pair zhang: laptop.public_key ssh-ed25519 OLD → ssh-ed25519 NEW"]
+    assert told(wanted, seen) == []
+    assert told(stated, survey)[0].startswith("create key pair zhang: laptop")
