@@ -17,6 +17,7 @@ from policies.limits import Limit, Slot
 from policies.notifications import Notifications
 from policies.plan import SYSTEM_PATTERN, Plan
 from policies.quota import QuotaClass
+from policies.tenancy import OwnDomain, Tenancy
 from policies.tenant import System, Tenant
 from policies.tiers import CentreName, CopyRule, Tier
 from policies.values import (
@@ -102,6 +103,7 @@ class Cloud(Model):
 
     name: Words = Field(description="entry of clouds.yaml")
     external_network: Words | None = Field(None, description="the network that tenants' routers have their gateway on")
+    tenancy: Tenancy = Field(OwnDomain(), description="where tenants live there; in domains of their own by default")
     vantage: tuple[Words, ...] = Field(
         (),
         description="program and arguments before a probe's command, which run it inside a tenant's network; {network} "

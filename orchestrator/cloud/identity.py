@@ -35,6 +35,7 @@ class Project:
     tags: tuple[str, ...]
     ours: bool
     enabled: bool = True
+    parent_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +104,6 @@ def projects(connection: Connection) -> list[Project]:
     return [_project(each) for each in listed(connection, "list projects", connection.identity.projects)]
 
 
-def project_of_tenant(connection: Connection, tenant: str) -> str | None:
-    """Return the id of the project of a tenant of ours, in two requests. None: there is none."""
-    homes = {each.id for each in domains(connection) if each.ours and each.name == tenant}
-    return next((each.id for each in projects(connection) if each.name == tenant and each.domain_id in homes), None)
-
-
 def groups(connection: Connection, domain_id: str | None = None) -> list[Group]:
     """Return the groups of a domain; without one, those of all, as far as the cloud lists them together.
 
@@ -167,15 +162,22 @@ def create_domain(connection: Connection, name: str, description: str) -> str:
 
 
 def create_project(
-    connection: Connection, name: str, domain_id: str, description: str, labels: tuple[str, ...] = ()
+    connection: Connection,
+    name: str,
+    domain_id: str,
+    description: str,
+    labels: tuple[str, ...] = (),
+    *,
+    parent_id: str | None = None,
 ) -> str:
     """Create a project with the mark, the tag and these labels, and return its id."""
     identity = connection.identity
+    below = {"parent_id": parent_id} if parent_id else {}
     return created(
         connection,
         f"create project {name}",
         lambda: identity.create_project(
-            name=name, domain_id=domain_id, description=marked(description), tags=[TAG, *labels]
+            name=name, domain_id=domain_id, description=marked(description), tags=[TAG, *labels], **below
         ),
         lambda: identity.projects(name=name, domain_id=domain_id),
     )
@@ -308,7 +310,8 @@ def _domain(found: Any) -> Domain:
 def _project(found: Any) -> Project:
     tags = tuple(found.tags or ())
     ours, enabled = is_ours(found.description, tags), found.is_enabled is not False
-    return Project(found.id, found.name, found.domain_id, found.description or "", tags, ours, enabled)
+    parent = found.parent_id
+    return Project(found.id, found.name, found.domain_id, found.description or "", tags, ours, enabled, parent)
 
 
 def _group(found: Any) -> Group:

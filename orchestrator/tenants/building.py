@@ -13,6 +13,7 @@ from orchestrator.errors import Refused, TricenterError
 from orchestrator.secrets import write_private
 from orchestrator.tenants import items
 from orchestrator.tenants.desired import SERVICE_USER, Target
+from orchestrator.tenants.homes import projects_of
 from orchestrator.tenants.issuing import issue, new_password
 from orchestrator.tenants.items import Item
 from orchestrator.tenants.place import Place
@@ -59,7 +60,10 @@ def _(item: items.Domain, place: Place) -> str:
 
 @create.register
 def _(item: items.Project, place: Place) -> str:
-    return identity.create_project(place.connection, item.name, place.domain_id, item.description, item.labels or ())
+    labels, parent_id = item.labels or (), place.parent_id
+    return identity.create_project(
+        place.connection, item.name, place.domain_id, item.description, labels, parent_id=parent_id
+    )
 
 
 @create.register
@@ -77,7 +81,7 @@ def _(item: items.User, place: Place) -> str:
         write_private(handover_file(place.secrets_folder, place.target, item.name), password + "\n")
     return identity.create_user(
         place.connection,
-        item.name,
+        place.account(item.name),
         place.domain_id,
         project_id=place.project_id,
         description=item.description,
@@ -120,7 +124,7 @@ def _(item: items.KeyPair, place: Place) -> str:
 
 @create.register
 def _(item: items.Share, place: Place) -> str:
-    other = identity.project_of_tenant(place.connection, item.tenant)
+    other = projects_of(place.connection, place.tenancy, [item.tenant]).get(item.tenant)
     if other is None:
         raise Refused(
             f"{place.target}: {item.tenant} has no project there to share {item.network} with",
@@ -225,6 +229,8 @@ def update(item: Item, place: Place, action: Action) -> None:
 @update.register(items.User)
 def _(item: Item, place: Place, action: Action) -> None:
     values = {each.field: each.after for each in action.changes}
+    if "name" in values and isinstance(item, items.User):
+        values["name"] = place.account(item.name)
     identity.update(place.connection, item.noun, _there(action), **values)
 
 

@@ -18,6 +18,7 @@ from policies.addresses import networks_at
 from policies.locks import kept_days
 from policies.quota_classes import SERVICES, effective
 from policies.site import Site
+from policies.tenancy import Nested, OwnDomain
 from policies.tenant import Tenant, ZoneLink
 from policies.tiers import CentreName
 
@@ -62,7 +63,7 @@ def desired(site: Site, tenant: Tenant, centre: CentreName) -> Desired | None:
     wanted: list[Item] = []
     cloud = site.clouds().get(centre)
     if cloud:
-        wanted += _identity(tenant)
+        wanted += _identity(tenant, cloud.tenancy)
         wanted += _quotas(site, tenant)
         wanted += _access(tenant)
         cidrs = networks_at(site.plans.values(), tenant, centre)
@@ -149,9 +150,10 @@ def _check_names(tenant: Tenant) -> None:
             )
 
 
-def _identity(tenant: Tenant) -> Iterator[Item]:
+def _identity(tenant: Tenant, tenancy: OwnDomain | Nested) -> Iterator[Item]:
     name, title, group = tenant.tenant, str(tenant.title), group_name(tenant.tenant)
-    yield items.Domain(name, title)
+    if isinstance(tenancy, OwnDomain):
+        yield items.Domain(name, title)
     yield items.Project(name, title, labels=labels(tenant))
     yield items.Group(group, f"members of {name}")
     yield role_item("group", group, GROUP_ROLE)

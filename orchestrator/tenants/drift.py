@@ -88,6 +88,8 @@ def healing(found: Look, policy: Drift) -> tuple[Action, ...]:
         key for key, several in found.observed.items() if any(each.ours or not each.item.owned for each in several)
     }
     there -= {each.item.key for each in found.actions if each.kind == "conflict"}
+    if found.shared:
+        there.add((items.Domain.noun, found.target.tenant))
     done: list[Action] = []
     for each in found.actions:
         wanted = each.kind in HEALING and policy.heals(NOUNS[each.item.noun])

@@ -16,6 +16,7 @@ from orchestrator.paper import as_pdf
 from orchestrator.secrets import write_once
 from policies.quota_classes import effective
 from policies.site import Site
+from policies.tenancy import Nested, OwnDomain
 from policies.values import format_duration
 
 
@@ -23,6 +24,7 @@ class FirstPassword(NamedTuple):
     """Where the first password of a member at a centre waits."""
 
     centre: str
+    domain: str
     account: str
     file: Path
 
@@ -50,9 +52,12 @@ def sheet(site: Site, request: StoredRequest, addresses: Mapping[str, str | None
         "request": request.id,
         "asked_by": request.by,
         "approved_by": request.decided_by or "",
-        "logins": [{"centre": centre, "address": address} for centre, address in addresses.items()],
+        "logins": [
+            {"centre": centre, "address": address, "domain": _tenancies(site)[centre].domain_of(tenant.tenant)}
+            for centre, address in addresses.items()
+        ],
         "members": [
-            {"account": name, "name": each.name, "role": each.role, "email": each.email}
+            {"account": _accounts(site, tenant.tenant, name), "name": each.name, "role": each.role, "email": each.email}
             for name, each in tenant.members.items()
         ],
         "networks": [
@@ -98,11 +103,28 @@ def identity_address(secrets_folder: Path, tenant: str, centre: str) -> str | No
     return next((str(each["auth"]["auth_url"]) for each in clouds.values()), None)
 
 
-def first_passwords(secrets_folder: Path, tenant: str, members: Sequence[str]) -> list[FirstPassword]:
+def first_passwords(secrets_folder: Path, site: Site, tenant: str) -> list[FirstPassword]:
     """Return the first passwords of a tenant's members that wait to be handed over."""
+    members, tenancies = site.tenants[tenant].members, _tenancies(site)
     found = sorted((secrets_folder / "handover").glob(f"{tenant}.*.*.password"))
     waiting = [(file.name.split("."), file) for file in found]
-    return [FirstPassword(name[1], name[2], file) for name, file in waiting if name[2] in members]
+    return [
+        FirstPassword(centre, tenancies[centre].domain_of(tenant), tenancies[centre].account(tenant, login), file)
+        for (_, centre, login, _), file in waiting
+        if login in members and centre in tenancies
+    ]
+
+
+def _tenancies(site: Site) -> dict[str, OwnDomain | Nested]:
+    return {str(centre): cloud.tenancy for centre, cloud in site.clouds().items()}
+
+
+def _accounts(site: Site, tenant: str, login: str) -> str:
+    """Return what an account is called: one name, or one for each centre."""
+    names = {centre: each.account(tenant, login) for centre, each in _tenancies(site).items()}
+    if len(set(names.values())) > 1:
+        return ", ".join(f"{name} @ {centre}" for centre, name in names.items())
+    return next(iter(names.values()), login)
 
 
 def hand_over(waiting: Sequence[FirstPassword], tenant: str, to: Path, *, recipient: str, passphrase: str) -> None:
@@ -112,10 +134,15 @@ def hand_over(waiting: Sequence[FirstPassword], tenant: str, to: Path, *, recipi
     Raises InvalidInput for a recipient that is none. After a kill both may be there: what waits is deleted last.
     """
     rows = [
-        {"centre": each.centre, "account": each.account, "password": each.file.read_text(encoding="utf-8").strip()}
+        {
+            "centre": each.centre,
+            "domain": each.domain,
+            "account": each.account,
+            "password": each.file.read_text(encoding="utf-8").strip(),
+        }
         for each in waiting
     ]
-    told = {"tenant": tenant, "domain": tenant, "project": tenant, "first_passwords": rows}
+    told = {"tenant": tenant, "project": tenant, "first_passwords": rows}
     text = json.dumps(told, ensure_ascii=False, indent=2) + "\n"
     if recipient or passphrase:
         text = _sealed(text.encode(), recipient, passphrase).decode("ascii")

@@ -50,7 +50,7 @@ def hand_over_command(app: App, request_id: str, to: Path, recipient: str, ask: 
                 "its first passwords are here no more",
                 hint="who lost theirs gets a new one from the cloud's administrator",
             )
-        waiting = first_passwords(app.secrets_folder, row.tenant, list(app.site.tenants[row.tenant].members))
+        waiting = first_passwords(app.secrets_folder, app.site, row.tenant)
         if not waiting:
             raise Refused(
                 f"no first password of {row.tenant} waits here", hint=f"it may have been handed over in {to.parent}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from orchestrator.catalogue.lives import not_applied
 from orchestrator.cloud import belongings, identity
@@ -17,9 +17,11 @@ from orchestrator.cloud.connection import Connection, cloud_name, disconnect
 from orchestrator.cloud.credentials import credential_file
 from orchestrator.cloud.faults import explained, repeat
 from orchestrator.errors import CheckFailed, Refused
-from orchestrator.tenants.desired import SERVICE_USER, Desired
+from orchestrator.tenants.desired import Desired
+from orchestrator.tenants.homes import Home, home_of
 from orchestrator.tenants.looking import Centres
 from policies.life import LifeState
+from policies.tiers import CentreName
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,8 @@ def lock_out(centres: Centres, tenant: str, already: Mapping[str, Sequence[str]]
     for centre in centres.site.clouds():
         with _Cloud(centres, centre) as cloud:
             mine = list(already.get(centre, ()))
-            for user in _people(cloud, tenant):
-                if user.is_enabled:
+            for user in _home(centres, centre, cloud, tenant).people:
+                if user.enabled:
                     mine.append(user.id)
             locked[centre] = list(dict.fromkeys(mine))
     return locked
@@ -88,21 +90,20 @@ def set_enabled(centres: Centres, users: Mapping[str, Sequence[str]], *, enabled
 
 
 def list_belongings(centres: Centres, tenant: str, projects: Mapping[str, Sequence[str]]) -> list[Belongs]:
-    """Return all that a tenant has at every cloud: its domain with what is in it, and what its projects have.
+    """Return all that a tenant has at every cloud: its home in Keystone, and what its projects have.
 
     `projects` are ids that are known from before, by centre: once a project is deleted, nothing else tells of what it
-    may have left behind. Raises Refused when a domain of the tenant's name was not created by Tricenter.
+    may have left behind. Raises Refused when what bears the tenant's name was not created by Tricenter.
     """
     found: list[Belongs] = []
     for centre in centres.site.clouds():
         with _Cloud(centres, centre) as cloud:
-            domain = _domain(cloud, tenant)
-            mine = _projects(cloud, domain)
-            for project in dict.fromkeys([*(each.id for each in mine), *projects.get(centre, ())]):
+            home = _home(centres, centre, cloud, tenant)
+            for project in dict.fromkeys([*(each.id for each in home.projects), *projects.get(centre, ())]):
                 found += [
                     Belongs(centre, each.noun, each.name, each.id) for each in belongings.belongings(cloud, project)
                 ]
-            found += [Belongs(centre, noun, name, key) for noun, name, key in _identities(cloud, domain)]
+            found += [Belongs(centre, noun, name, key) for noun, name, key in _identities(home)]
     return found
 
 
@@ -111,7 +112,7 @@ def projects_of(centres: Centres, tenant: str) -> dict[str, list[str]]:
     known: dict[str, list[str]] = {}
     for centre in centres.site.clouds():
         with _Cloud(centres, centre) as cloud:
-            known[centre] = [each.id for each in _projects(cloud, _domain(cloud, tenant))]
+            known[centre] = [each.id for each in _home(centres, centre, cloud, tenant).projects]
     return known
 
 
@@ -124,8 +125,8 @@ def purge(
     """
     for centre in centres.site.clouds():
         with _Cloud(centres, centre) as cloud:
-            domain = _domain(cloud, tenant)
-            known = [each.id for each in _projects(cloud, domain)]
+            home = _home(centres, centre, cloud, tenant)
+            known = [each.id for each in home.projects]
             for project in dict.fromkeys([*known, *projects.get(centre, ())]):
                 belongings.delete_belongings(
                     cloud,
@@ -134,7 +135,7 @@ def purge(
                 )
             for project in known:
                 belongings.forget_quotas(cloud, project)
-            _purge_identities(cloud, domain, lambda noun, name, key: told(Belongs(centre, noun, name, key)))  # noqa: B023 - called at once
+            _purge_identities(cloud, home, lambda noun, name, key: told(Belongs(centre, noun, name, key)))  # noqa: B023 - called at once
         credential_file(centres.secrets_folder, tenant, centre).unlink(missing_ok=True)
 
 
@@ -165,49 +166,27 @@ class _Cloud:
         disconnect(self._connection)
 
 
-def _domain(cloud: Connection, tenant: str) -> identity.Domain | None:
-    found = next((each for each in identity.domains(cloud) if each.name == tenant), None)
-    if found and not found.ours:
-        raise Refused(
-            f"domain {tenant} of cloud {cloud_name(cloud)!r} was not created by Tricenter, and is not touched",
-            hint="delete it by hand, if it is to go",
-        )
-    return found
-
-
-def _projects(cloud: Connection, domain: identity.Domain | None) -> list[identity.Project]:
-    return [each for each in identity.projects(cloud) if each.domain_id == domain.id] if domain else []
-
-
-def _people(cloud: Connection, tenant: str) -> list[Any]:
-    """Return the users of a tenant but for Tricenter's own, as the SDK has them."""
-    domain = _domain(cloud, tenant)
-    if domain is None:
-        return []
-    with explained(cloud_name(cloud), "list users"):
-        found = repeat(lambda: list(cloud.identity.users(domain_id=domain.id)))
-    return [each for each in found if each.name != SERVICE_USER]
-
-
 def _is_there(cloud: Connection, user_id: str) -> bool:
     with explained(cloud_name(cloud), "look at a user"):
         return repeat(lambda: cloud.identity.find_user(user_id, ignore_missing=True)) is not None
 
 
-def _identities(cloud: Connection, domain: identity.Domain | None) -> list[tuple[str, str, str]]:
-    """Return users, groups, projects and the domain, in the order in which they can be deleted."""
-    if domain is None:
-        return []
+def _home(centres: Centres, centre: str, cloud: Connection, tenant: str) -> Home:
+    return home_of(cloud, centres.site.clouds()[cast(CentreName, centre)].tenancy, tenant)
+
+
+def _identities(home: Home) -> list[tuple[str, str, str]]:
+    """Return users, groups, projects and the domain if it is the tenant's, as they can be deleted in turn."""
     return [
-        *(("user", each.name, each.id) for each in identity.users(cloud, domain.id)),
-        *(("group", each.name, each.id) for each in identity.groups(cloud, domain.id)),
-        *(("project", each.name, each.id) for each in _projects(cloud, domain)),
-        ("domain", domain.name, domain.id),
+        *(("user", each.name, each.id) for each in home.users),
+        *(("group", each.name, each.id) for each in home.groups),
+        *(("project", each.name, each.id) for each in home.projects),
+        *(("domain", each.name, each.id) for each in (home.domain,) if each),
     ]
 
 
-def _purge_identities(cloud: Connection, domain: identity.Domain | None, told: Callable[[str, str, str], None]) -> None:
-    for noun, name, key in _identities(cloud, domain):
+def _purge_identities(cloud: Connection, home: Home, told: Callable[[str, str, str], None]) -> None:
+    for noun, name, key in _identities(home):
         if noun == "domain":  # Keystone deletes no domain that is enabled
             identity.update(cloud, "domain", key, is_enabled=False)
         identity.delete(cloud, noun, key)

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from orchestrator.cloud.connection import Connection, disconnect
 from orchestrator.cloud.occupants import occupants
@@ -23,12 +23,15 @@ from orchestrator.tenants.desired import CENTRES, Desired, Target
 from orchestrator.tenants.items import Observed, Seen
 from orchestrator.tenants.lacking import fitted
 from orchestrator.tenants.leftovers import allowed, destroying, leftovers
+from orchestrator.tenants.nesting import Shared
 from orchestrator.tenants.observing import by_key, observe
 from orchestrator.tenants.place import Place, ids_of
 from orchestrator.tenants.planning import Action, plan
 from orchestrator.tenants.survey import Survey, confirmed, survey
 from orchestrator.vault.admin import VaultAdmin
 from policies.site import Site
+from policies.tenancy import Nested, OwnDomain
+from policies.tiers import CentreName
 
 
 class Centres(Protocol):
@@ -63,6 +66,8 @@ class Look:
     remembered_at: datetime | None = None
     #: Services that the cloud lacks, and whose limits, all of a quota class, are not wanted there for that.
     left_out: tuple[str, ...] = ()
+    tenancy: OwnDomain | Nested = field(default_factory=OwnDomain)
+    shared: Shared | None = None
 
     @property
     def target(self) -> Target:
@@ -89,6 +94,8 @@ class Look:
             ids_of(self.observed),
             self.roles,
             self.external_networks,
+            self.tenancy,
+            self.shared,
         )
 
 
@@ -154,13 +161,14 @@ def _look_at(centres: Centres, centre: str, wanted: Collection[Desired], view: V
     try:
         cloud = _survey(connection, centres, centre, wanted, view) if connection else None
         vault = centres.vault_admin(centre) if has_bucket else None
-        looks = {want.target: _seen_of(want, connection, cloud, vault, view) for want in wanted}
+        tenancy = _tenancy(centres, centre)
+        looks = {want.target: _seen_of(want, connection, cloud, vault, view, tenancy) for want in wanted}
         doubtful = [want for want in wanted if (each := looks[want.target]).actions and each.remembered_at]
         if not doubtful or cloud is None or connection is None:
             return list(looks.values())
         certain = replace(view.memory, longest=timedelta()) if view.memory else None
         cloud = confirmed(cloud, connection, centre, doubtful, centres.secrets_folder, certain)
-        looks |= {want.target: _seen_of(want, connection, cloud, vault, view) for want in doubtful}
+        looks |= {want.target: _seen_of(want, connection, cloud, vault, view, tenancy) for want in doubtful}
         return list(looks.values())
     finally:
         if connection:
@@ -169,21 +177,35 @@ def _look_at(centres: Centres, centre: str, wanted: Collection[Desired], view: V
 
 def _survey(connection: Connection, centres: Centres, centre: str, wanted: Collection[Desired], view: View) -> Survey:
     secrets, closely = centres.secrets_folder, view.all_quotas
-    return survey(connection, centre, wanted, secrets, all_quotas=closely, memory=view.memory)
+    tenancy = _tenancy(centres, centre)
+    return survey(connection, centre, wanted, secrets, tenancy=tenancy, all_quotas=closely, memory=view.memory)
+
+
+def _tenancy(centres: Centres, centre: str) -> OwnDomain | Nested:
+    cloud = centres.site.clouds().get(cast(CentreName, centre))
+    return cloud.tenancy if cloud else OwnDomain()
 
 
 def _seen_of(
-    want: Desired, connection: Connection | None, cloud: Survey | None, vault: VaultAdmin | None, view: View
+    want: Desired,
+    connection: Connection | None,
+    cloud: Survey | None,
+    vault: VaultAdmin | None,
+    view: View,
+    tenancy: OwnDomain | Nested,
 ) -> Look:
     want, left_out, lacking = fitted(want, cloud.services) if cloud else (want, (), ())
     seen = [*_seen_buckets(vault, want)] if vault else []
     observed = {**(observe(cloud, want.target.tenant) if cloud else {}), **by_key(seen)}
     roles, external = (cloud.roles, cloud.external_networks) if cloud else ({}, {})
     actions, left = (*plan(want, observed), *lacking), _left(want, observed, connection)
+    if cloud and (why := cloud.elsewhere.get(want.target.tenant)):
+        actions, left = (Action(want.target, "conflict", items.Project(want.target.tenant, ""), reason=why),), ()
     if view.allow_destroy:
         actions, left = allowed(actions, left), ()
     details = cloud.details.get(want.target.tenant) if cloud else None
-    return Look(want, observed, actions, left, roles, external, details.remembered_at if details else None, left_out)
+    remembered_at, shared = details.remembered_at if details else None, cloud.shared if cloud else None
+    return Look(want, observed, actions, left, roles, external, remembered_at, left_out, tenancy, shared)
 
 
 def _left(want: Desired, observed: Observed, connection: Connection | None) -> tuple[Action, ...]:

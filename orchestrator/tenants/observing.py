@@ -58,16 +58,13 @@ def _seen(survey: Survey, tenant: str) -> Iterator[Seen]:
     if domain is None:
         return
     about = unmarked(domain.description)
-    yield _seen_as(survey, domain, items.Domain(domain.name, about, domain.enabled))
+    if survey.shared is None:  # a shared one is nobody's
+        yield _seen_as(survey, domain, items.Domain(domain.name, about, domain.enabled))
     if not domain.ours:
         return
     users = {each.id: each for each in survey.users if each.domain_id == domain.id}
     groups = {each.id: each for each in survey.groups if each.domain_id == domain.id}
-    for user in users.values():
-        about = unmarked(user.description)
-        yield _seen_as(survey, user, items.User(user.name, about, user.email, user.enabled))
-    for group in groups.values():
-        yield _seen_as(survey, group, items.Group(group.name, unmarked(group.description)))
+    yield from _accounts(survey, users.values(), groups.values())
     project = survey.project_of(tenant)
     if project is None:
         return
@@ -78,15 +75,30 @@ def _seen(survey: Survey, tenant: str) -> Iterator[Seen]:
     yield from _credentials(details)
     for service, limits in details.limits.items():
         yield Seen(project.id, True, items.Quota(service, limits))
+    yield from _allowed(survey, details, project, users)
+    yield from _networks(survey, project.id)
+    yield from _shares(survey, project.id)
+    yield from _security(survey, project.id)
+
+
+def _accounts(survey: Survey, users: Iterable[identity.User], groups: Iterable[identity.Group]) -> Iterator[Seen]:
+    for user in users:
+        about = unmarked(user.description)
+        yield _seen_as(survey, user, items.User(user.name, about, user.email, user.enabled))
+    for group in groups:
+        yield _seen_as(survey, group, items.Group(group.name, unmarked(group.description)))
+
+
+def _allowed(
+    survey: Survey, details: Details, project: identity.Project, users: dict[str, identity.User]
+) -> Iterator[Seen]:
+    """What is not for everybody and the project may use, and the keys of its people."""
     for key in details.key_pairs:
         if owner := users.get(key.user_id):
             yield Seen(owner.id, owner.ours, key_pair_item(owner.name, key.name, key.public_key))
     for kind, there in survey.access.items():
         usable = sorted(each.name for each in there if project.id in each.project_ids)
         yield Seen(project.id, True, items.Access(kind, tuple(usable)))
-    yield from _networks(survey, project.id)
-    yield from _shares(survey, project.id)
-    yield from _security(survey, project.id)
 
 
 def _seen_as(survey: Survey, found: Owned, item: Item, inside: str = "") -> Seen:

@@ -79,15 +79,22 @@ def orphans_command(app: App, centre: str | None, remove: bool, yes: bool, outpu
 def _orphans_at(app: App, centre: str) -> list[Orphan]:
     cloud = app.new_cloud(centre)
     try:
-        domains = [each for each in identity.domains(cloud) if each.ours]
-        projects = {each.id for each in identity.projects(cloud)}
+        domains = identity.domains(cloud)
+        there_are = identity.projects(cloud)
+        projects = {each.id for each in there_are}
         there = things(cloud)
     finally:
         disconnect(cloud)
     strangers = [
         Orphan(centre, "no-tenant", f"domain {each.name}", each.id, True)
         for each in domains
-        if each.name not in app.site.tenants
+        if each.ours and each.name not in app.site.tenants
+    ]
+    shared = {each.id for each in domains if not each.ours}
+    strangers += [
+        Orphan(centre, "no-tenant", f"project {each.name}", each.id, True)
+        for each in there_are
+        if each.ours and each.domain_id in shared and each.name not in app.site.tenants
     ]
     running = {each.id for each in app.catalogue.open_runs()}
     return [*strangers, *_stray(centre, there, projects, running)]

@@ -10,7 +10,9 @@ from orchestrator.cloud.connection import Connection, writes
 from orchestrator.errors import TricenterError
 from orchestrator.tenants.desired import Target
 from orchestrator.tenants.items import Key, Observed
+from orchestrator.tenants.nesting import Shared
 from orchestrator.vault.admin import VaultAdmin
+from policies.tenancy import Nested, OwnDomain
 
 
 @dataclass(slots=True)
@@ -24,6 +26,8 @@ class Place:
     ids: dict[Key, str]
     roles: Mapping[str, str] = field(default_factory=dict)
     external_networks: Mapping[str, str] = field(default_factory=dict)
+    tenancy: OwnDomain | Nested = field(default_factory=OwnDomain)
+    shared: Shared | None = None
     passwords: dict[str, str] = field(default_factory=dict, repr=False)
     other_writes: int = 0
 
@@ -39,7 +43,15 @@ class Place:
 
     @property
     def domain_id(self) -> str:
-        return self.id_of("domain", self.target.tenant)
+        return self.shared.domain_id if self.shared else self.id_of("domain", self.target.tenant)
+
+    @property
+    def parent_id(self) -> str | None:
+        return self.shared.parent_id if self.shared else None
+
+    def account(self, login: str) -> str:
+        """Return what the account of a person of the tenant is called there."""
+        return self.tenancy.account(self.target.tenant, login)
 
     def id_of(self, noun: str, name: str) -> str:
         try:

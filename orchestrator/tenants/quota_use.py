@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 from orchestrator.catalogue.database import now
 from orchestrator.catalogue.quota_uses import QuotaUse, record_quota_uses
-from orchestrator.cloud import identity, quota_use
-from orchestrator.cloud.connection import Connection, disconnect
+from orchestrator.cloud import quota_use
+from orchestrator.cloud.connection import disconnect
 from orchestrator.engine.port import Run
 from orchestrator.tenants.drift_run import Town
+from orchestrator.tenants.homes import projects_of
 from orchestrator.tenants.looking import Centres
 
 
@@ -18,13 +19,14 @@ def ask_uses(centres: Centres, centre: str, tenants: Collection[str]) -> list[Qu
 
     Three requests for each tenant, four where there are shared file systems. Raises Unreachable and CredentialRefused.
     """
-    if centre not in centres.site.clouds():
+    clouds = centres.site.clouds()
+    if centre not in clouds:
         return []
     connection = centres.new_cloud(centre)
     try:
         return [
             QuotaUse(tenant, centre, each.service, each.resource, each.used, each.limit)
-            for tenant, project in _projects(connection, tenants).items()
+            for tenant, project in projects_of(connection, clouds[centre].tenancy, tenants).items()
             for each in quota_use.uses(connection, project)
         ]
     finally:
@@ -36,11 +38,6 @@ def see_uses(run: Run, program: Town, centre: str) -> None:
     tenants = sorted(program.site.tenants)
     uses = run.attempt("quota-use", lambda: ask_uses(program, centre, tenants))
     record_quota_uses(program.catalogue, centre, uses, now())
-
-
-def _projects(connection: Connection, tenants: Collection[str]) -> Mapping[str, str]:
-    domains = {each.id: each.name for each in identity.domains(connection) if each.ours and each.name in tenants}
-    return {each.name: each.id for each in identity.projects(connection) if domains.get(each.domain_id) == each.name}
 
 
 def by_target(uses: Sequence[QuotaUse]) -> dict[tuple[str, str], dict[tuple[str, str], QuotaUse]]:

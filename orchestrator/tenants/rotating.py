@@ -24,6 +24,7 @@ from orchestrator.secrets import write_private
 from orchestrator.tenants.applying import slots_of, subject_of
 from orchestrator.tenants.desired import SERVICE_ROLE, SERVICE_USER
 from orchestrator.tenants.drift_run import LEASE
+from orchestrator.tenants.homes import Home, home_of
 from orchestrator.tenants.issuing import after_revocation, issue, new_password
 from policies.site import Site
 
@@ -76,17 +77,15 @@ def standing(town: Town, tenant: str, centre: str) -> Standing:
         raise InvalidInput(f"{centre} has no cloud, and so no credential to rotate")
     cloud = town.new_cloud(centre)
     try:
-        return _standing(cloud, tenant, centre, stored_id(credential_file(town.secrets_folder, tenant, centre)))
+        home = home_of(cloud, town.site.clouds()[centre].tenancy, tenant)
+        return _standing(cloud, home, tenant, centre, stored_id(credential_file(town.secrets_folder, tenant, centre)))
     finally:
         disconnect(cloud)
 
 
-def _standing(cloud: Connection, tenant: str, centre: str, stored: str | None) -> Standing:
-    domain = next((each for each in identity.domains(cloud) if each.name == tenant and each.ours), None)
-    users = identity.users(cloud, domain.id) if domain else []
-    user = next((each for each in users if each.name == SERVICE_USER and each.ours), None)
-    projects = identity.projects(cloud) if user else []
-    project = next((each for each in projects if domain and (each.domain_id, each.name) == (domain.id, tenant)), None)
+def _standing(cloud: Connection, home: Home, tenant: str, centre: str, stored: str | None) -> Standing:
+    user = home.service_user
+    project = next((each for each in home.projects if each.name == tenant), None)
     if user is None or project is None:
         raise Refused(
             f"{tenant} has no service user at {centre}", hint=f"tricenter tenant apply {tenant} --centre {centre}"

@@ -19,8 +19,10 @@ from orchestrator.errors import InvalidInput
 from orchestrator.tenants import items
 from orchestrator.tenants.asking import Memory, Question, ask
 from orchestrator.tenants.desired import SERVICE_USER, Desired, group_name
+from orchestrator.tenants.nesting import Shared, settled
 from orchestrator.tenants.renames import restored
 from policies.quota_classes import EVERYWHERE, SERVICES
+from policies.tenancy import Nested, OwnDomain
 
 T = TypeVar("T", identity.Group, identity.User)
 
@@ -66,6 +68,10 @@ class Survey:
     #: By id what somebody has given another name: the name that it has there. Here all have those that are wanted.
     called: Mapping[str, str] = field(default_factory=dict)
     shares: Collection[shares.Share] = ()
+    #: The domain that all tenants share; None where each has its own.
+    shared: Shared | None = None
+    #: By tenant why nothing may be made where the site wants it: it stands elsewhere.
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
     #: By kind what is not for everybody. Of a kind of which no tenant says what it may use nobody was asked.
     access: Mapping[str, Collection[access.Restricted]] = field(default_factory=dict)
     #: The services with quotas that the cloud has. One that is not among them was asked nothing.
@@ -89,6 +95,7 @@ def survey(
     wanted: Collection[Desired],
     secrets: Path,
     *,
+    tenancy: OwnDomain | Nested,
     all_quotas: bool = False,
     memory: Memory | None = None,
 ) -> Survey:
@@ -98,7 +105,9 @@ def survey(
     room raises.
     """
     domains = {each.name: each for each in identity.domains(connection)}
-    ours = [each for want in wanted if (each := domains.get(want.target.tenant)) and each.ours]
+    names = {want.target.tenant for want in wanted}
+    ours = [each for name in (tenancy.domain_of(name) for name in names) if (each := domains.get(name))]
+    ours = [each for each in ours if each.ours or isinstance(tenancy, Nested)]
     found = Survey(
         roles=identity.roles(connection),
         domains=domains,
@@ -120,7 +129,7 @@ def survey(
     )
     _check(found, connection, wanted)
     _check_access(found, cloud_name(connection), wanted)
-    found = restored(found, wanted)
+    found = restored(settled(found, tenancy, names), wanted)
     details = _details(found, connection, centre, wanted, secrets, all_quotas=all_quotas, memory=memory)
     return replace(found, details=details)
 

@@ -111,7 +111,8 @@ def purge(connection: Connection, tenant: str) -> None:
     """Delete a domain and everything in its projects, whoever made it."""
     identity, network = connection.identity, connection.network
     for domain in identity.domains(name=tenant):
-        for project in identity.projects(domain_id=domain.id):
+        # what stands below another goes before it
+        for project in sorted(identity.projects(domain_id=domain.id), key=lambda each: each.parent_id == domain.id):
             for port in network.ports(project_id=project.id):
                 if port.device_owner in INTERFACE_OWNERS:
                     network.remove_interface_from_router(port.device_id, subnet=port.fixed_ips[0]["subnet_id"])

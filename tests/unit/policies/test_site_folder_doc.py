@@ -59,6 +59,7 @@ from policies.site import (
     Vault,
 )
 from policies.spot import SpotCheckRule
+from policies.tenancy import Nested, OwnDomain
 from policies.tenant import (
     BucketSource,
     CloudSource,
@@ -86,6 +87,8 @@ MODEL_OF: dict[str, type[BaseModel]] = {
     "centres.NAME": Centre,
     "location": Location,
     "cloud": Cloud,
+    "tenancy: domain": OwnDomain,
+    "tenancy: nested": Nested,
     "vault": Vault,
     "bandwidth": BandwidthWindow,
     "zones.NAME": NetworkZone,

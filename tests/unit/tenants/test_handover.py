@@ -43,29 +43,29 @@ def test_the_sheet_is_written_as_page_and_paper(tmp_path: Path) -> None:
 
 
 def test_first_passwords_are_written_once_and_no_longer_wait(tmp_path: Path, waiting_folder: Path) -> None:
-    waiting = first_passwords(waiting_folder, TENANT, ["machao"])
+    waiting = first_passwords(waiting_folder, SITE, TENANT)
     assert [each.centre for each in waiting] == ["production", "same-city"]
     to = tmp_path / "for-machao.json"
     hand_over(waiting, TENANT, to, recipient="", passphrase="")
     assert to.stat().st_mode & 0o077 == 0
     told = json.loads(to.read_text())["first_passwords"]
     assert [each["password"] for each in told] == ["first-production", "first-same-city"]
-    assert first_passwords(waiting_folder, TENANT, ["machao"]) == []
+    assert first_passwords(waiting_folder, SITE, TENANT) == []
     assert len(list((waiting_folder / "handover").iterdir())) == 2
 
 
 def test_nothing_is_written_over_and_then_nothing_is_deleted(tmp_path: Path, waiting_folder: Path) -> None:
     to = tmp_path / "there"
     to.write_text("kept")
-    waiting = first_passwords(waiting_folder, TENANT, ["machao"])
+    waiting = first_passwords(waiting_folder, SITE, TENANT)
     with pytest.raises(Refused):
         hand_over(waiting, TENANT, to, recipient="", passphrase="")
     assert to.read_text() == "kept"
-    assert first_passwords(waiting_folder, TENANT, ["machao"]) == waiting
+    assert first_passwords(waiting_folder, SITE, TENANT) == waiting
 
 
 def test_a_sealed_file_opens_for_its_recipient_only(tmp_path: Path, waiting_folder: Path) -> None:
-    waiting = first_passwords(waiting_folder, TENANT, ["machao"])
+    waiting = first_passwords(waiting_folder, SITE, TENANT)
     with pytest.raises(InvalidInput):
         hand_over(waiting, TENANT, tmp_path / "x", recipient="age1nothing", passphrase="")
     key = pyrage.x25519.Identity.generate()
@@ -78,7 +78,7 @@ def test_a_sealed_file_opens_for_its_recipient_only(tmp_path: Path, waiting_fold
 
 
 def test_a_passphrase_seals_as_well(tmp_path: Path, waiting_folder: Path) -> None:
-    waiting = first_passwords(waiting_folder, TENANT, ["machao"])
+    waiting = first_passwords(waiting_folder, SITE, TENANT)
     hand_over(waiting, TENANT, tmp_path / "sealed", recipient="", passphrase="long enough words")
     data = (tmp_path / "sealed").read_bytes()
     assert "first-production" in pyrage.passphrase.decrypt(data, "long enough words").decode()
