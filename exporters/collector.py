@@ -31,6 +31,7 @@ from exporters.notice_view import notice_samples
 from exporters.parity_view import parity_samples
 from exporters.pulse import Counted, empty_histogram
 from exporters.quota_view import quota_samples
+from exporters.standing_view import standing_samples
 from exporters.view import (
     Sample,
     activity_samples,
@@ -59,6 +60,7 @@ from orchestrator.catalogue.plans import PlanAt, read_plans
 from orchestrator.catalogue.quota_uses import QuotaUses, read_quota_uses
 from orchestrator.catalogue.scenario import Expected, read_expected
 from orchestrator.catalogue.spot_checks import SpotCheck, last_spot_checks
+from orchestrator.catalogue.standing import Standing, read_standing
 from orchestrator.catalogue.store import Catalogue
 from orchestrator.catalogue.stored import Stored, read_stored
 from orchestrator.catalogue.verifications import Upkeep, read_upkeep
@@ -113,6 +115,7 @@ class TricenterCollector(Collector):
         self._archives: Sequence[ArchiveAt] = ()
         self._quota_uses: QuotaUses | None = None
         self._parities: Sequence[ParityAt] = ()
+        self._standing: Standing | None = None
         self._drifts: Sequence[DriftCount] = ()
         self._expected: Mapping[Key, Expected] = {}
         self._stored: Mapping[Key, Stored] = {}
@@ -191,6 +194,8 @@ class TricenterCollector(Collector):
         yield from archive_samples(self._archives, self._site)
         yield from drift_samples(self._drifts, self._site)
         yield from parity_samples(self._parities, self._site)
+        if self._standing:
+            yield from standing_samples(self._standing, self._site)
         if self._quota_uses:
             yield from quota_samples(self._quota_uses, self._site)
         yield from lag_samples(board)
@@ -209,6 +214,7 @@ class TricenterCollector(Collector):
         self._outbox = read_outbox(self._catalogue)
         self._archives = read_archives(self._catalogue)
         self._quota_uses = read_quota_uses(self._catalogue)
+        self._standing = read_standing(self._catalogue)
         self._parities = read_parities(self._catalogue)
         self._drifts = read_drifts(self._catalogue)
         self._plans = read_plans(self._site, self._catalogue, moment, digests=self._digests)

@@ -14,6 +14,7 @@ from exporters.notice_metrics import NOTICES
 from exporters.parity_metrics import PARITIES
 from exporters.preamble import PREAMBLE
 from exporters.quota_metrics import QUOTAS
+from exporters.standing_metrics import STANDING
 from exporters.upkeep_metrics import UPKEEP
 
 DRILL_VERDICTS = ("met", "missed", "failed", "never")
@@ -338,6 +339,7 @@ METRICS = (
     TENANT_PENDING,
     TENANT_APPLIED,
     *QUOTAS,
+    *STANDING,
     *PARITIES,
     *DRIFTS,
     *UPKEEP,

@@ -25,18 +25,22 @@ from orchestrator.catalogue.drifts import record_drift
 from orchestrator.catalogue.epochs import adopt
 from orchestrator.catalogue.facts import Key
 from orchestrator.catalogue.ledger import Ledger
+from orchestrator.catalogue.lives import Life, change_life
 from orchestrator.catalogue.locks import Locks, record_locks
 from orchestrator.catalogue.parities import record_parities
 from orchestrator.catalogue.plans import PlanCheck, record_plan_check
+from orchestrator.catalogue.quota_changes import ask_quota_change
 from orchestrator.catalogue.quota_uses import QuotaUse, record_quota_uses
 from orchestrator.catalogue.records import DrillRow, Order, Outcome, Point, RunState, WorkerRow
 from orchestrator.catalogue.spot_checks import SpotCheck, record_spot_check
 from orchestrator.catalogue.store import Catalogue
 from orchestrator.process import Child
 from policies.epoch import SEATS, Place, Record
+from policies.life import LifeState
 from policies.load import load_site
 from policies.parity import Parity
 from policies.plan_digest import plan_digest
+from policies.quota_change import Difference
 from policies.site import Site
 from policies.spot import Compared
 from policies.verification import Slice
@@ -94,6 +98,7 @@ def record_history(catalogue: Catalogue) -> None:
     record_uses(catalogue)
     record_parities(catalogue, "same-city", [(TENANT, Parity(0.75, ("missing: network office",)))], NOW)
     record_drift(catalogue, TENANT, "same-city", {"rule": 2}, {"rule": 1})
+    ask_quota_change(catalogue, TENANT, {}, [], "li@desk", "more")
     fault = Compared("scans", "path", 9, 0, 0, 0, ("9 of 9 files of the point are not there: a, b, c, …",))
     record_spot_check(catalogue, SpotCheck(TENANT, SYSTEM, "point-1", NOW, NOW, (fault,)))
     record_keys(catalogue)
@@ -183,6 +188,21 @@ def test_parity_is_that_of_the_last_look_and_of_the_site_s_tenants(
     series = scrape(registry)
     assert value(series, "tricenter_tenant_parity_ratio", tenant=TENANT, centre="same-city") == 1
     assert len([name for name, _ in series if name == "tricenter_tenant_parity_ratio"]) == 1
+
+
+def test_how_tenants_stand_and_what_waits_is_counted(
+    registry: CollectorRegistry, catalogue: Catalogue, site: Site
+) -> None:
+    change_life(catalogue, Life(TENANT, LifeState.SUSPENDED, NOW, "li@desk", "rent"))
+    ask_quota_change(catalogue, TENANT, {"compute.cores": 9}, [Difference("compute.cores", 4, 9)], "li@desk", "more")
+    series = scrape(registry)
+    assert value(series, "tricenter_tenants", state="suspended") == 1
+    assert value(series, "tricenter_tenants", state="active") == len(site.tenants) - 1
+    assert value(series, "tricenter_tenants", state="gone") == 0
+    assert value(series, "tricenter_tenant_changes_waiting", kind="quota", state="asked") == 1
+    assert value(series, "tricenter_tenant_changes_waiting", kind="request", state="approved") == 0
+    since = [labels for name, labels in series if name == "tricenter_tenant_changes_waiting_since_timestamp_seconds"]
+    assert [dict(each) for each in since] == [{"kind": "quota", "state": "asked"}]
 
 
 def record_keys(catalogue: Catalogue) -> None:
