@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+
 from orchestrator.cloud.calls import created, listed, sent
 from orchestrator.cloud.connection import Connection, cloud_name
 from orchestrator.cloud.faults import SDK_ERRORS, explained, is_conflict, repeat, status_of
@@ -19,6 +21,10 @@ INTERFACE_OWNERS = (
     "network:router_interface_distributed",
     "network:ha_router_replicated_interface",
 )
+
+#: For how long an empty list of networks is asked for again, and how often.
+EMPTY_SECONDS = 8.0
+EMPTY_PAUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,19 @@ class Interface:
 
 
 def networks(connection: Connection) -> list[Network]:
-    return [_network(each) for each in listed(connection, "list networks", connection.network.networks)]
+    """Return all networks. An empty list is asked for again for some seconds before it is believed.
+
+    A Neutron that has just started, and serves several requests at once, knows no administrator until it has read its
+    policies: to everybody it says, with status 200, that there is nothing. Believed, all would be made a second time.
+    """
+    again = Retrying(
+        retry=retry_if_result(lambda found: not found),
+        wait=wait_fixed(EMPTY_PAUSE_SECONDS),
+        stop=stop_after_delay(EMPTY_SECONDS),
+        retry_error_callback=lambda state: state.outcome.result() if state.outcome else [],
+    )
+    found: list[Any] = again(listed, connection, "list networks", connection.network.networks)
+    return [_network(each) for each in found]
 
 
 def subnets(connection: Connection) -> list[Subnet]:

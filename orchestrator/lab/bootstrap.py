@@ -130,6 +130,23 @@ def _nova_workers(cloud: CloudCentre) -> set[tuple[str, str]]:
     return controllers | {("nova-compute", host) for host in _compute_hosts(cloud)}
 
 
+def resume(lab: Lab, cloud: CloudCentre) -> None:
+    """Return when a cloud that was filled before is at work again: its workers, and its networks.
+
+    Neutron reads its policies at its first request, and meanwhile tells others that there is nothing: so that one is
+    ours. Raises TricenterError.
+    """
+    connection = connect(cloud, config_file=lab.clouds_file)
+    await_workers(lab, cloud, connection)
+    give_up = time.monotonic() + WORKERS_SECONDS
+    while not any(each.name == EXTERNAL_NETWORK for each in connection.network.networks()):
+        if time.monotonic() > give_up:
+            raise TricenterError(
+                f"{cloud}: Neutron does not list {EXTERNAL_NETWORK}", hint=f"read {lab.logs}/{cloud}-neutron-api.log"
+            )
+        time.sleep(0.3)
+
+
 def await_workers(lab: Lab, cloud: CloudCentre, connection: Any = None) -> None:
     """Return when Nova's and Cinder's workers have reported and the scheduler knows a host and a pool.
 

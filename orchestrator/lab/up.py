@@ -181,9 +181,7 @@ def _start_clouds(lab: Lab, progress: Progress, clouds: Sequence[CloudCentre], f
         daemons.wait(lab, [*apis, *hypervisors], seconds=START_SECONDS)
     with progress.stage("计算、网络、块存储 compute, network, block storage"):
         daemons.wait(lab, workers, seconds=START_SECONDS)
-        together(
-            *[_bound(bootstrap.finish if cloud in fresh else bootstrap.await_workers, lab, cloud) for cloud in clouds]
-        )
+        together(*[_bound(bootstrap.finish if cloud in fresh else bootstrap.resume, lab, cloud) for cloud in clouds])
     for cloud in fresh:
         _mark(lab, cloud).write_text(EDITION, encoding="ascii")
 
@@ -199,7 +197,7 @@ def _take_snapshot(lab: Lab) -> None:
     snapshot.take(lab)
     daemons.start(lab, [database])
     daemons.wait(lab, [database], seconds=START_SECONDS)
-    together(*[_bound(bootstrap.await_workers, lab, cloud) for cloud in CLOUDS])
+    together(*[_bound(bootstrap.resume, lab, cloud) for cloud in CLOUDS])
 
 
 def take_down(lab: Lab, progress: Progress, places: Collection[Place] | None = None) -> None:

@@ -15,7 +15,7 @@ from typing import TypeVar
 from orchestrator.cloud import access, further_quotas, identity, key_pairs, network, quotas, security, shares
 from orchestrator.cloud.connection import Connection, cloud_name
 from orchestrator.cloud.credentials import credential_file, stored_id
-from orchestrator.errors import InvalidInput
+from orchestrator.errors import InvalidInput, Unreachable
 from orchestrator.tenants import items
 from orchestrator.tenants.asking import Memory, Question, ask
 from orchestrator.tenants.desired import SERVICE_USER, Desired, group_name
@@ -187,6 +187,11 @@ def _check(found: Survey, connection: Connection, wanted: Collection[Desired]) -
                 hint=f"openstack role create {item.role}, or give the member another role",
             )
         if isinstance(item, items.Router) and item.external_network not in (None, *found.external_networks):
+            if not found.networks:
+                raise Unreachable(
+                    f"cloud {cloud_name(connection)!r} lists no network at all, not even one that is its own",
+                    hint="is its network service just starting? try again in a minute",
+                )
             known = ", ".join(found.external_networks) or "none"
             raise InvalidInput(
                 f"cloud {cloud_name(connection)!r} has no external network {item.external_network!r}",
