@@ -109,6 +109,15 @@ def send_approval(
     ledger.send(row.id, topic, answer, by)
 
 
+def ask_second_factor(rule: ApprovalRule, person: str, what: str) -> None:
+    """Ask a person at the terminal for the code for `what` they approve, where the site wants one. Raises Refused."""
+    import click
+
+    if rule.second_factor:
+        code = click.prompt("二次验证码 code of the second factor", hide_input=True, err=True)
+        check_second_factor(rule, person, code, what)
+
+
 def check_second_factor(rule: ApprovalRule, person: str, code: str, run: str) -> None:
     """Ask the site's program whether `code` is this person's now. Raises Refused when it is not.
 

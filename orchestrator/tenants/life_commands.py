@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from orchestrator.approval import ask_second_factor
 from orchestrator.catalogue.leases import hold
 from orchestrator.catalogue.lives import Life, read_life, read_lives
 from orchestrator.errors import Refused, UnknownName
@@ -120,6 +121,7 @@ def approve_command(app: App, tenant: str, yes: bool, output: str) -> None:
     _known(app, tenant)
     life = leaving.may_approve(read_life(app.catalogue, tenant), tenant, by := login_name())
     _confirm(f"批准 {tenant} 退出（{life.reason}）？ approve that {tenant} goes?", yes)
+    ask_second_factor(app.site.approval, by, f"offboard-{tenant}")
     program = cast(Program, app)
     points: list[dict[str, Any]] = []
     if life.state is LifeState.ASKED:

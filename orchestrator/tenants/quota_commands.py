@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.table import Table
 
-from orchestrator import approval
+from orchestrator.approval import ask_second_factor
 from orchestrator.catalogue.lives import not_applied
 from orchestrator.catalogue.quota_changes import (
     OPEN,
@@ -153,9 +153,7 @@ def approve_command(app: App, change_id: str, message: str) -> None:
         change = _planned(app, row.tenant, row.edits)
         _refuse_another(change, row)
         _refuse_below_use(change, read_quota_uses(app.catalogue, row.tenant).uses)
-    if app.site.approval.second_factor:
-        code = click.prompt("二次验证码 code of the second factor", hide_input=True, err=True)
-        approval.check_second_factor(app.site.approval, by, code, row.id)
+    ask_second_factor(app.site.approval, by, row.id)
     done = decide_quota_change(app.catalogue, change_id, "approved", by, message)
     app.ledger.sealer.now()
     app.console.print(f"{done.id}  {done.tenant}  {WORDS[done.state]}", markup=False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.table import Table
 
-from orchestrator import approval
+from orchestrator.approval import ask_second_factor
 from orchestrator.catalogue.requests import (
     StoredRequest,
     decide_request,
@@ -113,9 +113,7 @@ def approve_command(app: App, request_id: str, message: str) -> None:
     wrong = plan_writing({row.tenant: request_of(row)}, app.site_folder, app.overlay).wrong
     if row.state == "asked" and wrong:
         raise CheckFailed(f"it no longer fits: {wrong[row.tenant]}", hint="reject it, and let it be submitted anew")
-    if app.site.approval.second_factor:
-        code = click.prompt("二次验证码 code of the second factor", hide_input=True, err=True)
-        approval.check_second_factor(app.site.approval, by, code, row.id)
+    ask_second_factor(app.site.approval, by, row.id)
     done = decide_request(app.catalogue, request_id, "approved", by, message)
     app.ledger.sealer.now()
     app.console.print(f"{done.id}  {done.tenant}  已批准 approved", markup=False)

@@ -9,9 +9,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import click
 import pytest
 
-from orchestrator.approval import digest_of, is_approval, read_approval, send_approval, topic_of
+from orchestrator.approval import ask_second_factor, digest_of, is_approval, read_approval, send_approval, topic_of
 from orchestrator.errors import Refused
 from policies.site import ApprovalRule
 
@@ -89,6 +90,23 @@ def rule(tmp_path: Path) -> ApprovalRule:
         "sys.exit(0 if given['code'] == '123456' else 1)\n"
     )
     return ApprovalRule(second_factor=(sys.executable, str(program)))
+
+
+def test_at_a_terminal_the_code_is_asked_for_where_the_site_wants_one(
+    rule: ApprovalRule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def prompt(text: str, **_: object) -> str:
+        asked.append(text)
+        return "wrong" if len(asked) > 1 else "123456"
+
+    monkeypatch.setattr(click, "prompt", prompt)
+    ask_second_factor(ApprovalRule(), "wang@b", "offboard-land")
+    assert asked == []
+    ask_second_factor(rule, "wang@b", "run-1")
+    with pytest.raises(Refused, match="not accepted"):
+        ask_second_factor(rule, "wang@b", "run-1")
 
 
 def test_a_second_factor_is_asked_for_and_kept_nowhere(rule: ApprovalRule, tmp_path: Path) -> None:
