@@ -91,7 +91,11 @@ def ask_command(
     change = _planned(app, tenant, edits)
     if change.made:
         raise InvalidInput(f"this changes nothing of {tenant}", hint=f"tricenter tenant show {tenant}")
-    _refuse_below_use(change, read_quota_uses(app.catalogue, tenant).uses)
+    uses = read_quota_uses(app.catalogue, tenant).uses
+    _refuse_below_use(change, uses)
+    if not uses:
+        unseen = "用量尚未看过，生效前再核对 what is in use was not seen yet: it is asked before anything is applied"
+        app.progress_console.print(unseen, markup=False, soft_wrap=True)
     if dry_run:
         _show_change(app, change, output)
         return
@@ -102,6 +106,9 @@ def ask_command(
     else:
         _show_change(app, change, output)
         app.console.print(f"{made.id}  {made.tenant}  {WORDS[made.state]}", markup=False)
+        app.console.print(
+            f"下一步 next: tricenter tenant quota approve {made.id}，须另一人 another person", markup=False
+        )
 
 
 @quota_group.command("list")
@@ -224,7 +231,8 @@ def _planned(app: App, tenant: str, edits: Edits) -> Change:
     assert app.site_folder is not None  # a site was read from it
     change = plan_change(site, app.site_folder, app.overlay, tenant, edits)
     if change.faults:
-        raise InvalidInput("; ".join(f"{each.path}: {each.got}, want {each.want}" for each in change.faults))
+        told = "; ".join(f"{each.path}: {each.got}, want {each.want}" for each in change.faults)
+        raise InvalidInput(told, hint=change.faults[0].hint)
     return change
 
 
@@ -266,7 +274,8 @@ def _show_change(app: App, change: Change, output: str) -> None:
         app.console.print(f"= tenants/{change.file.name} 已是如此 says so already", markup=False)
         return
     for each in change.differing:
-        app.console.print(f"~ {each}", markup=False, highlight=False)
+        kept = "；云上维持原值 the clouds keep what they have" if each.after is None else ""
+        app.console.print(f"~ {each}{kept}", markup=False, highlight=False)
     app.console.print(change.diff(), markup=False, soft_wrap=True, highlight=False)
 
 
