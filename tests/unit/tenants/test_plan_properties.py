@@ -16,7 +16,16 @@ from hypothesis import strategies as st
 from orchestrator.cloud.occupants import Occupant
 from orchestrator.cloud.security import AUTOMATIC
 from orchestrator.tenants import items
-from orchestrator.tenants.desired import Desired, Target, interface_item, membership_item, role_item, rule_item
+from orchestrator.tenants.desired import (
+    Desired,
+    Target,
+    interface_item,
+    key_pair_item,
+    membership_item,
+    role_item,
+    rule_item,
+    share_item,
+)
 from orchestrator.tenants.items import Item, Key, Observed, Seen
 from orchestrator.tenants.leftovers import allowed, destroying, leftovers
 from orchestrator.tenants.observing import by_key
@@ -28,12 +37,15 @@ DESTROYED = frozenset({"router interface", "router", "subnet", "network", "secur
 
 
 class Wish(NamedTuple):
-    """What a site may say: names of networks with their zone, of groups, of users."""
+    """What a site may say: networks with their zone, groups, users; who is let in, what may be used, their keys."""
 
     networks: dict[str, str]
     groups: frozenset[str]
     users: frozenset[str]
     cores: int
+    guests: frozenset[str]
+    images: tuple[str, ...] | None
+    key: str
 
 
 def desired_of(wish: Wish) -> Desired:
@@ -46,6 +58,10 @@ def _wanted(wish: Wish) -> Iterator[Item]:
         yield items.User(user, f"person {user}", f"{user}@land")
         yield membership_item(user, "land-members")
         yield role_item("user", user, "member")
+        if wish.key:
+            yield key_pair_item(user, "laptop", wish.key)
+    if wish.images is not None:
+        yield items.Access("images", wish.images)
     yield items.Quota("compute", {"cores": wish.cores})
     for zone in sorted(set(wish.networks.values())):
         yield items.Router(zone, f"zone {zone}", "public")
@@ -53,6 +69,7 @@ def _wanted(wish: Wish) -> Iterator[Item]:
         yield items.Network(name, f"zone {zone}")
         yield items.Subnet(name, name, f"10.{ord(name[0])}.0.0/24", (), f"zone {zone}")
         yield interface_item(name, zone)
+        yield from (share_item(name, guest) for guest in sorted(wish.guests))
     for name in sorted(wish.groups):
         yield items.SecurityGroup(name, f"group {name}")
         yield from (rule_item(name, rule) for rule in sorted(AUTOMATIC))
@@ -61,8 +78,10 @@ def _wanted(wish: Wish) -> Iterator[Item]:
 def needs(item: Item) -> tuple[Key, ...]:
     """Return what the cloud asks for before it makes something, or keeps while it is there."""
     match item:
-        case items.Subnet():
+        case items.Subnet() | items.Share():
             return (("network", item.network),)
+        case items.KeyPair():
+            return (("user", item.user),)
         case items.Interface():
             return (("subnet", item.subnet), ("router", item.router))
         case items.SecurityRule():
@@ -108,7 +127,7 @@ class Town:
         seen = self.there[key]
         along = [k for k, each in self.there.items() if key in needs(each.item)]
         for each in along:
-            kinds = (items.SecurityRule, items.Role, items.Membership)
+            kinds = (items.SecurityRule, items.Role, items.Membership, items.Share, items.KeyPair)
             assert isinstance(self.there[each].item, kinds), f"{each} hangs on {key}"
         used = {*(port.network_id for port in self.ports), *(one for port in self.ports for one in port.subnet_ids)}
         assert seen.id not in used or isinstance(seen.item, items.Interface), f"{key} is in use"
@@ -148,6 +167,9 @@ WISHES = st.builds(
     st.frozensets(st.sampled_from(["web", "db"])),
     st.frozensets(st.sampled_from(["zhang", "li"])),
     st.sampled_from([1, 20]),
+    st.frozensets(st.sampled_from(["health", "police"])),
+    st.sampled_from([None, (), ("base",)]),
+    st.sampled_from(["", "ssh-ed25519 A", "ssh-ed25519 B"]),
 )
 
 
