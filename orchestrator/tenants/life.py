@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from orchestrator.catalogue.lives import not_applied
-from orchestrator.cloud import belongings, identity
+from orchestrator.cloud import belongings, identity, key_pairs
 from orchestrator.cloud.connection import Connection, cloud_name, disconnect
 from orchestrator.cloud.credentials import credential_file
 from orchestrator.cloud.faults import explained, repeat
@@ -103,7 +103,7 @@ def list_belongings(centres: Centres, tenant: str, projects: Mapping[str, Sequen
                 found += [
                     Belongs(centre, each.noun, each.name, each.id) for each in belongings.belongings(cloud, project)
                 ]
-            found += [Belongs(centre, noun, name, key) for noun, name, key in _identities(home)]
+            found += [Belongs(centre, noun, name, key) for noun, name, key in _identities(cloud, home)]
     return found
 
 
@@ -175,9 +175,14 @@ def _home(centres: Centres, centre: str, cloud: Connection, tenant: str) -> Home
     return home_of(cloud, centres.site.clouds()[cast(CentreName, centre)].tenancy, tenant)
 
 
-def _identities(home: Home) -> list[tuple[str, str, str]]:
-    """Return users, groups, projects and the domain if it is the tenant's, as they can be deleted in turn."""
+def _identities(cloud: Connection, home: Home) -> list[tuple[str, str, str]]:
+    """Return users, groups, projects and the domain if it is the tenant's, as they can be deleted in turn.
+
+    Before them users' key pairs, which Nova keeps for ever once their user is gone.
+    """
+    keys = [(user, key) for user in home.users for key in key_pairs.key_pairs(cloud, user.id)]
     return [
+        *(("key pair", f"{user.name}: {key.name}", f"{user.id}/{key.name}") for user, key in keys),
         *(("user", each.name, each.id) for each in home.users),
         *(("group", each.name, each.id) for each in home.groups),
         *(("project", each.name, each.id) for each in home.projects),
@@ -186,8 +191,11 @@ def _identities(home: Home) -> list[tuple[str, str, str]]:
 
 
 def _purge_identities(cloud: Connection, home: Home, told: Callable[[str, str, str], None]) -> None:
-    for noun, name, key in _identities(home):
-        if noun == "domain":  # Keystone deletes no domain that is enabled
-            identity.update(cloud, "domain", key, is_enabled=False)
-        identity.delete(cloud, noun, key)
+    for noun, name, key in _identities(cloud, home):
+        if noun == "key pair":
+            key_pairs.remove_key_pair(cloud, *key.split("/", 1))
+        else:
+            if noun == "domain":  # Keystone deletes no domain that is enabled
+                identity.update(cloud, "domain", key, is_enabled=False)
+            identity.delete(cloud, noun, key)
         told(noun, name, key)

@@ -12,7 +12,7 @@ import pytest
 from orchestrator import cli
 from orchestrator.app import App
 from orchestrator.catalogue.lives import read_life
-from orchestrator.cloud import identity
+from orchestrator.cloud import identity, key_pairs
 from orchestrator.cloud.belongings import belongings
 from orchestrator.cloud.connection import Connection
 from orchestrator.secrets import make_password, write_private
@@ -126,6 +126,11 @@ def test_a_bureau_goes_and_nothing_of_it_is_left(
     admin = site.admin("production")
     project = _project(admin, tenant)
     admin.network.create_network(name="by-hand", project_id=project)
+    (domain,) = admin.identity.domains(name=tenant)
+    (zhang,) = admin.identity.users(domain_id=domain.id, name="zhang")
+    key_pairs.add_key_pair(
+        admin, zhang.id, "laptop", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKZ4r5mYqNdhY1T2Tq0uSx0Xq8n3mXyHk0w2QeB7m1aF"
+    )
     cloud = _app(site).tenant_cloud("production", tenant)
     volume = cloud.block_storage.create_volume(name="own", size=1)
     cloud.block_storage.wait_for_status(volume, "available", interval=0.5, wait=60)
@@ -160,6 +165,7 @@ def test_a_bureau_goes_and_nothing_of_it_is_left(
     assert named >= {
         ("production", "volume", "own"), ("production", "snapshot", "own-snapshot"),
         ("production", "network", "by-hand"), ("production", "user", "zhang"),
+        ("production", "key pair", "zhang: laptop"),
         ("same-city", "network", "office"), ("same-city", "domain", tenant),
     }  # fmt: skip
     assert _enabled(admin, tenant)  # a dry run deletes nothing
@@ -178,6 +184,7 @@ def test_a_bureau_goes_and_nothing_of_it_is_left(
     for each in CLOUDS:
         assert not list(site.admin(each).identity.domains(name=tenant))
     assert belongings(admin, project) == []
+    assert key_pairs.key_pairs(admin, zhang.id) == []
     certified = {(each["centre"], each["noun"], each["name"]) for each in told["certificate"]["purged"]}
     assert named <= certified  # also what went before the cut
     assert told["certificate"]["no_backup"] == ["files"]
